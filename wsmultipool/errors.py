@@ -1,0 +1,374 @@
+"""
+What can go wrong, as one tree.
+
+::
+
+    PoolError
+    ├── PoolClosed             close() or destroy() was called
+    ├── PoolExhausted          every connection of the pool has given up
+    ├── NotConnected           no connection is open, and the call does not wait for one
+    ├── SendError              one message was not accepted, or will not be sent
+    │   ├── QueueOverflow      dropped from, or refused by, the full message queue
+    │   ├── BufferFull         max_buffered_bytes is reached
+    │   ├── SendTimeout        no connection took it in time          (a TimeoutError)
+    │   └── FragmentLost       earlier fragments of it went with their connection
+    ├── PingTimeout            no pong in time                        (a TimeoutError)
+    └── ConnectionFailed       an attempt or a connection failed; the pool tries again
+        ├── HeadersFailed      the headers callable failed
+        ├── TransportFailed    no TCP or TLS connection could be made
+        ├── OpenTimeout        not open within open_timeout           (a TimeoutError)
+        ├── ProxyRefused       the HTTP proxy refused the CONNECT
+        ├── UpgradeRejected    the server answered the upgrade with another status
+        ├── HandshakeInvalid   the server's answer is not a WebSocket handshake
+        ├── OnConnectFailed    the on_connect hook failed
+        ├── ProtocolViolation  the peer broke RFC 6455, or exceeded max_message_size
+        ├── HeartbeatTimeout   the peer fell silent                   (a TimeoutError)
+        ├── CloseTimeout       the closing handshake took too long    (a TimeoutError)
+        ├── ConnectionDropped  the connection ended without a closing handshake
+        └── GaveUp             max_reconnect_attempts is reached; no further attempt
+
+Facts are attributes; the text is built from them in C{__str__}; the low-level reason is kept as
+C{__cause__}.  No text holds a credential, a header value the user gave, or a URL's query string.
+
+Mistakes of the caller (a wrong type, an option out of range) are C{TypeError} and C{ValueError},
+raised at once; they are not part of this tree.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BufferFull",
+    "CloseTimeout",
+    "ConnectionDropped",
+    "ConnectionFailed",
+    "FragmentLost",
+    "GaveUp",
+    "HandshakeInvalid",
+    "HeadersFailed",
+    "HeartbeatTimeout",
+    "NotConnected",
+    "OnConnectFailed",
+    "OpenTimeout",
+    "PingTimeout",
+    "PoolClosed",
+    "PoolError",
+    "PoolExhausted",
+    "ProtocolViolation",
+    "ProxyRefused",
+    "QueueOverflow",
+    "SendError",
+    "SendTimeout",
+    "TransportFailed",
+    "UpgradeRejected",
+]
+
+
+class PoolError(Exception):
+    """
+    The base of everything this library raises or fails a Deferred with at run time.
+    """
+
+
+class PoolClosed(PoolError):
+    """
+    The pool was closed or destroyed before, or while, this was under way.
+    """
+
+    def __str__(self) -> str:
+        return "the pool is closed"
+
+
+class PoolExhausted(PoolError):
+    """
+    Every connection has given up after C{max_reconnect_attempts} consecutive failures.
+    """
+
+    def __str__(self) -> str:
+        return "every connection of the pool has given up"
+
+
+class NotConnected(PoolError):
+    """
+    No connection is open, and this call does not wait for one.
+    """
+
+    def __str__(self) -> str:
+        return "no connection is open"
+
+
+class SendError(PoolError):
+    """
+    One message was not accepted, or will not be sent.
+    """
+
+
+class QueueOverflow(SendError):
+    """
+    The message was dropped from, or refused by, the full message queue.
+
+    @ivar limit: C{message_queue_size}, in messages.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"the message queue is full (message_queue_size={self.limit})"
+
+
+class BufferFull(SendError):
+    """
+    The pool holds as many unwritten bytes as it may; the message was not accepted.
+
+    @ivar size: payload bytes of the refused message.
+    @ivar buffered: payload bytes the pool held at that moment.
+    @ivar limit: C{max_buffered_bytes}.
+    """
+
+    def __init__(self, size: int, buffered: int, limit: int) -> None:
+        super().__init__(size, buffered, limit)
+        self.size = size
+        self.buffered = buffered
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"a message of {self.size} bytes does not fit: {self.buffered} bytes are buffered"
+            f" (max_buffered_bytes={self.limit})"
+        )
+
+
+class SendTimeout(SendError, TimeoutError):
+    """
+    No connection took the message in time; it will not be sent later.
+
+    @ivar timeout: seconds waited.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__(timeout)
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return f"no connection took the message within {self.timeout:g} s"
+
+
+class FragmentLost(SendError):
+    """
+    Earlier fragments of this message went down with their connection, so the rest is void.
+    """
+
+    def __str__(self) -> str:
+        return "earlier fragments of this message were lost with their connection"
+
+
+class PingTimeout(PoolError, TimeoutError):
+    """
+    The matching pong did not arrive in time.
+
+    @ivar timeout: seconds waited.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__(timeout)
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return f"no pong within {self.timeout:g} s"
+
+
+class ConnectionFailed(PoolError):
+    """
+    An attempt to connect, or an open connection, failed.  The pool goes on trying.
+    """
+
+
+class HeadersFailed(ConnectionFailed):
+    """
+    The C{headers} callable raised, its Deferred failed, or it returned no headers; that error is
+    the C{__cause__}.
+    """
+
+    def __str__(self) -> str:
+        # Only the type: the text of a user's error may hold a token.
+        return f"the headers could not be had: {type(self.__cause__).__name__}"
+
+
+class TransportFailed(ConnectionFailed):
+    """
+    No connection to the server, or to the proxy, could be made; the transport's error is the
+    C{__cause__}.
+
+    @ivar reason: that error in words.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"no connection could be made: {self.reason}"
+
+
+class OpenTimeout(ConnectionFailed, TimeoutError):
+    """
+    The connection was not ready for traffic in time.
+
+    @ivar timeout: C{open_timeout}, in seconds.
+    @ivar stage: what it was waiting for, e.g. C{"the WebSocket handshake"}.
+    """
+
+    def __init__(self, timeout: float, stage: str) -> None:
+        super().__init__(timeout, stage)
+        self.timeout = timeout
+        self.stage = stage
+
+    def __str__(self) -> str:
+        return f"not open within {self.timeout:g} s: still waiting for {self.stage}"
+
+
+class ProxyRefused(ConnectionFailed):
+    """
+    The HTTP proxy did not open the tunnel.
+
+    @ivar status: its status code, e.g. 407 when it wants (other) credentials; C{None} when its
+        answer was no HTTP response.
+    @ivar reason: its reason phrase, or what was wrong with the answer.
+    """
+
+    def __init__(self, status: int | None, reason: str) -> None:
+        super().__init__(status, reason)
+        self.status = status
+        self.reason = reason
+
+    def __str__(self) -> str:
+        if self.status is None:
+            return f"the proxy's answer is no HTTP response: {self.reason}"
+        hint = " (it wants credentials)" if self.status == 407 else ""
+        return f"the proxy refused the tunnel: {self.status} {self.reason}{hint}"
+
+
+class UpgradeRejected(ConnectionFailed):
+    """
+    The server answered the upgrade request with something else than 101.
+
+    @ivar status: the HTTP status code.
+    @ivar reason: the reason phrase.
+    @ivar retry_after: seconds the server asked to wait (C{Retry-After}), or C{None}.
+    """
+
+    def __init__(self, status: int, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(status, reason, retry_after)
+        self.status = status
+        self.reason = reason
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return f"the server rejected the upgrade: {self.status} {self.reason}".rstrip()
+
+
+class HandshakeInvalid(ConnectionFailed):
+    """
+    The server's answer to the upgrade request breaks HTTP or RFC 6455, section 4.
+
+    @ivar reason: what is wrong with it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"not a valid WebSocket handshake: {self.reason}"
+
+
+class OnConnectFailed(ConnectionFailed):
+    """
+    The C{on_connect} hook raised, or its Deferred failed; that error is the C{__cause__}.
+    """
+
+    def __str__(self) -> str:
+        # Only the type: the text of a user's error may hold what the hook was given.
+        return f"on_connect failed: {type(self.__cause__).__name__}"
+
+
+class ProtocolViolation(ConnectionFailed):
+    """
+    The peer broke RFC 6455 on an open connection, or sent more than C{max_message_size}.
+
+    @ivar code: the close code it was sent for that (RFC 6455, section 7.4.1).
+    @ivar reason: what it did.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the peer violated the protocol ({self.code}): {self.reason}"
+
+
+class HeartbeatTimeout(ConnectionFailed, TimeoutError):
+    """
+    Nothing at all arrived after a heartbeat ping; the connection was aborted.
+
+    @ivar timeout: C{heartbeat_timeout}, in seconds.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__(timeout)
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return f"nothing arrived within {self.timeout:g} s of a heartbeat ping"
+
+
+class CloseTimeout(ConnectionFailed, TimeoutError):
+    """
+    The closing handshake, or the drop of the TCP connection after it, took too long; the
+    connection was aborted.
+
+    @ivar timeout: C{close_timeout}, in seconds.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__(timeout)
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return f"the closing handshake was not over within {self.timeout:g} s"
+
+
+class ConnectionDropped(ConnectionFailed):
+    """
+    The connection ended without a closing handshake; the transport's reason is the C{__cause__}.
+
+    @ivar reason: that reason in words.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the connection was dropped: {self.reason}"
+
+
+class GaveUp(ConnectionFailed):
+    """
+    One connection has failed C{max_reconnect_attempts} times in a row and tries no more; its last
+    failure is the C{__cause__}.
+
+    @ivar connection_id: which one.
+    @ivar attempts: consecutive failures.
+    """
+
+    def __init__(self, connection_id: int, attempts: int) -> None:
+        super().__init__(connection_id, attempts)
+        self.connection_id = connection_id
+        self.attempts = attempts
+
+    def __str__(self) -> str:
+        return f"connection {self.connection_id} gave up after {self.attempts} attempts"
