@@ -1,0 +1,126 @@
+"""
+From a URL and options to the endpoint that carries a WebSocket.
+
+::
+
+    TLS                    for wss
+      given endpoint  |  CONNECT through a proxy  |  the URL's host and port
+                           the proxy's host and port
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    clientFromString,
+)
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+
+from ._proxy import ProxyEndpoint
+from ._urls import ProxyOptions, ServerURL
+from ._websocket_options import WebSocketOptions
+
+__all__ = ["build_endpoint", "check_options"]
+
+
+def check_options(
+    url: ServerURL, options: WebSocketOptions, reactor: IReactorTime | None = None
+) -> None:
+    """
+    Find, before the first attempt, what each attempt would fail on.
+
+    @param reactor: if given, an endpoint string is checked with it as well.
+    @raise ValueError: options contradict each other or the URL; or a TLS certificate cannot be for
+        the host in the URL; or the endpoint string is not a valid one.
+    """
+    if options.proxy is not None and options.endpoint is not None:
+        raise ValueError("proxy and endpoint exclude each other: give one of them")
+    if url.secure:
+        _connection_creator(url, options)
+    elif options.tls is not None:
+        raise ValueError(f"tls needs a wss:// URL, not {url.label!r}")
+    if reactor is not None and isinstance(options.endpoint, str):
+        _given_endpoint(reactor, options.endpoint)
+
+
+def build_endpoint(
+    reactor: IReactorTime, url: ServerURL, options: WebSocketOptions, *, timeout: float = 30.0
+) -> IStreamClientEndpoint:
+    """
+    Build the endpoint that a WebSocket is to run on.
+
+    @param reactor: connects, and resolves names.
+    @param url: where to.
+    @param options: by what way, and with what TLS.
+    @param timeout: seconds for the TCP connection to one address.  An endpoint given in the options
+        has its own.
+    @raise ValueError: as from L{check_options}.
+    """
+    if options.endpoint is not None:
+        stream = _given_endpoint(reactor, options.endpoint)
+    elif options.proxy is not None:
+        proxy = ProxyOptions.of(options.proxy)
+        to_proxy = _tcp_endpoint(reactor, proxy.host, proxy.port, timeout)
+        stream = ProxyEndpoint(to_proxy, url.host, url.port, proxy.credentials)
+    else:
+        stream = _tcp_endpoint(reactor, url.host, url.port, timeout)
+    if not url.secure:
+        return stream
+    from ._tls import TLSEndpoint
+
+    return TLSEndpoint(reactor, _connection_creator(url, options), stream)
+
+
+def _connection_creator(
+    url: ServerURL, options: WebSocketOptions
+) -> IOpenSSLClientConnectionCreator:
+    creator = options._creators.get(url.host)
+    if creator is None:
+        # Not at the top: without TLS there is no need for OpenSSL.
+        from ._tls import connection_creator
+
+        try:
+            creator = connection_creator(url.host, options.tls)
+        except UnicodeError:
+            # What Twisted raises for a name that IDNA does not allow.
+            raise ValueError(
+                f"url: no certificate can be for {url.host!r}: give TLSOptions(server_name=...)"
+            ) from None
+        options._creators[url.host] = creator
+    return creator
+
+
+def _tcp_endpoint(
+    reactor: IReactorTime, host: str, port: int, timeout: float
+) -> IStreamClientEndpoint:
+    # An address needs no resolver, which would take a thread; and its refusal is known at once,
+    # not after the delay that HostnameEndpoint leaves between addresses.
+    if isIPAddress(host):
+        return cast(IStreamClientEndpoint, TCP4ClientEndpoint(reactor, host, port, timeout))
+    if isIPv6Address(host):
+        return cast(IStreamClientEndpoint, TCP6ClientEndpoint(reactor, host, port, timeout))
+    if "_" in host:
+        # Names in container networks have these.  HostnameEndpoint refuses them, as IDNA does.
+        return cast(IStreamClientEndpoint, TCP4ClientEndpoint(reactor, host, port, timeout))
+    return HostnameEndpoint(reactor, host, port, timeout)
+
+
+def _given_endpoint(
+    reactor: IReactorTime, endpoint: str | IStreamClientEndpoint
+) -> IStreamClientEndpoint:
+    if not isinstance(endpoint, str):
+        return endpoint
+    try:
+        return cast(IStreamClientEndpoint, clientFromString(reactor, endpoint))
+    except (ValueError, TypeError, LookupError) as error:
+        # TypeError, KeyError and IndexError: parameters it does not know, or lacks.
+        raise ValueError(f"endpoint {endpoint!r} is not valid: {error}") from None
