@@ -1,0 +1,94 @@
+"""
+What a pool and its connections are doing and have done: snapshots, free to keep and to compare.
+
+Bytes are always payload bytes: as the user gave or got them, before compression and without the
+headers of WebSocket frames.  Counters begin at 0 when the pool is built and only grow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["ConnectionStats", "PoolStats"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionStats:
+    """
+    One connection of a pool; its counters go on across reconnects.
+
+    @ivar id: the number that events call this connection by, from 0.
+    @ivar state: C{idle}, C{connecting}, C{open}, C{closing}, C{closed} or C{destroyed}.
+    @ivar url: where it connects to, without credentials and query string.
+    @ivar uptime: seconds since it opened; C{None} while it is not open.
+    @ivar attempts: consecutive failures to connect, as backoff counts them; 0 once it has stayed
+        open for C{min_uptime}.
+    @ivar buffered_bytes: payload bytes it has taken and, as far as is known, not yet written.
+    @ivar latency: seconds that its last ping took to be answered; C{None} before the first pong.
+    @ivar sent_messages: messages handed to its transport.
+    @ivar sent_bytes: payload bytes of those.
+    @ivar received_messages: whole messages that arrived.
+    @ivar received_bytes: payload bytes of those, after decompression.
+    @since: 0.1.0
+    """
+
+    id: int
+    state: str
+    url: str
+    uptime: float | None
+    attempts: int
+    buffered_bytes: int
+    latency: float | None
+    sent_messages: int
+    sent_bytes: int
+    received_messages: int
+    received_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStats:
+    """
+    A whole pool.  C{open + connecting + closed == total}, always.
+
+    @ivar total: connections that the pool keeps.
+    @ivar open: connections that may take traffic.
+    @ivar connecting: connections on their way to open: waiting for an attempt, or in one.
+    @ivar closed: all others: not started, closing, closed or given up.
+    @ivar queued_messages: messages accepted that no connection has taken yet.
+    @ivar queued_bytes: payload bytes of those.
+    @ivar sent_messages: messages handed to a transport, a repetition counted again.
+    @ivar sent_bytes: payload bytes of those.
+    @ivar received_messages: whole messages that arrived.
+    @ivar received_bytes: payload bytes of those, after decompression.
+    @ivar dropped_messages: messages given up because the queue was full (C{overflow}).
+    @ivar requeued_messages: times that a message went back to the queue because its connection was
+        lost first.
+    @ivar reconnects: times that a connection opened again after its first time.
+    @ivar connections: each connection, by C{id}.
+    @since: 0.1.0
+    """
+
+    total: int
+    open: int
+    connecting: int
+    closed: int
+    queued_messages: int
+    queued_bytes: int
+    sent_messages: int
+    sent_bytes: int
+    received_messages: int
+    received_bytes: int
+    dropped_messages: int
+    requeued_messages: int
+    reconnects: int
+    connections: tuple[ConnectionStats, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """
+        Copy everything into what L{json.dumps} takes and L{json.loads} gives back.
+
+        @return: a new dict of the fields, with C{connections} as a list of dicts.
+        @since: 0.1.0
+        """
+        return {**asdict(self), "connections": [asdict(each) for each in self.connections]}
