@@ -1,0 +1,369 @@
+"""
+One connection as users, balancers and the pool see it: sending, receiving, pings, counters.
+
+Its life, from connecting to reconnecting, is in L{wsmultipool._lifecycle}; the WebSocket beneath it
+in L{wsmultipool._autobahn}.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from twisted.internet.defer import Deferred, fail
+from zope.interface import implementer
+
+from ._arguments import check_close, check_ping
+from ._lifecycle import ConnectionState, Lifecycle, LifecycleOwner
+from ._pings import PingTracker
+from .errors import NotConnected
+from .interfaces import IPooledConnection, IWireListener
+from .messages import FragmentedMessage, Message, SendData, to_payload
+from .stats import ConnectionStats
+
+if TYPE_CHECKING:
+    from ._dispatch import Dispatch
+    from ._intake import Intake
+    from ._turn import EndOfTurn
+    from .handshake import UpgradeResponse
+    from .interfaces import IWebSocketWire
+    from .options import ServerURL
+
+__all__ = ["ConnectionState", "PooledConnection"]
+
+
+class ConnectionOwner(LifecycleOwner, Protocol):
+    """
+    What a connection tells its pool, and what of the pool it uses.
+    """
+
+    dispatch: Dispatch
+    intake: Intake
+    end_of_turn: EndOfTurn
+
+    def connection_left(self) -> None: ...
+    def message_received(self, payload: bytes, is_binary: bool, connection_id: int) -> None: ...
+    def ping_received(self, payload: bytes, connection_id: int) -> None: ...
+    def pong_received(self, payload: bytes, connection_id: int) -> None: ...
+
+
+@implementer(IPooledConnection, IWireListener)
+class PooledConnection:
+    """
+    One connection of a pool.  It lives as long as the pool, across reconnects.
+
+    Not built by users, who get it in C{on_connect} and from balancers.
+
+    @ivar id: the number that events and stats call it by, from 0.
+    @ivar up: whether it has a WebSocket on which something can be sent: while it is open, and
+        already during C{on_connect}.
+    @ivar occupied_by: the fragmented message that it is in the middle of.
+    @since: 0.1.0
+    """
+
+    def __init__(self, id: int, url: ServerURL, owner: ConnectionOwner) -> None:
+        self.id = id
+        self.up = False
+        self.occupied_by: FragmentedMessage | None = None
+        self._owner = owner
+        self._life = Lifecycle(self, url, owner)
+        self._pings = PingTracker(owner.reactor, self._send_ping)
+        self._barriers = 0
+        self._wire: IWebSocketWire
+        self._paused = False
+        self._held = 0
+        self._receiving = True
+        self._sent_messages = 0
+        self._sent_bytes = 0
+        self._received_messages = 0
+        self._received_bytes = 0
+
+    def __repr__(self) -> str:
+        return f"<PooledConnection {self.id} {self.state} {self.url}>"
+
+    # What it is
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where it is in its life."""
+        return self._life.state
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may take traffic of the pool."""
+        return self._life.state == "open"
+
+    @property
+    def url(self) -> str:
+        """Where it connects to, without credentials and query string."""
+        return self._life.url.label
+
+    @property
+    def response(self) -> UpgradeResponse | None:
+        """The server's latest handshake; C{None} before the first."""
+        return self._life.response
+
+    @property
+    def protocol(self) -> str | None:
+        """The negotiated subprotocol; C{None} without one."""
+        return self._life.response.protocol if self._life.response is not None else None
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds of the last ping round trip; C{None} before there was one."""
+        return self._pings.latency
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes taken and, as far as is known, not yet written."""
+        return self._wire.unwritten_bytes if self.up else 0
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether it tries no more."""
+        return self._life.gave_up
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was stopped for good, and is over with it."""
+        return self._life.stopped
+
+    def totals(self) -> dict[str, int]:
+        """The counters that a pool goes on counting when this connection has left it."""
+        return {
+            "reconnects": max(self._life.opens - 1, 0),
+            "sent_messages": self._sent_messages,
+            "sent_bytes": self._sent_bytes,
+            "received_messages": self._received_messages,
+            "received_bytes": self._received_bytes,
+        }
+
+    def stats(self) -> ConnectionStats:
+        """Return a snapshot."""
+        return ConnectionStats(
+            id=self.id,
+            state=self.state,
+            url=self.url,
+            uptime=self._life.uptime if self.is_open else None,
+            attempts=self._life.attempts,
+            buffered_bytes=self.buffered_bytes,
+            latency=self.latency,
+            sent_messages=self._sent_messages,
+            sent_bytes=self._sent_bytes,
+            received_messages=self._received_messages,
+            received_bytes=self._received_bytes,
+        )
+
+    # What users do with a single connection
+
+    def send(
+        self,
+        data: SendData,
+        *,
+        binary: bool | None = None,
+        compress: bool | None = None,
+        mask: bool = True,
+    ) -> Deferred[int]:
+        """
+        Send one message on just this connection, in C{on_connect} for instance.
+
+        @return: a Deferred that fires with L{id} when the message was written to the transport, and
+            fails with L{NotConnected} if this connection is not up, or is lost before that; with
+            L{BufferFull}; or with L{PoolClosed}.  Cancelling it withdraws the message, unless the
+            connection has taken it.
+        @raise TypeError: wrong type of C{data}.
+        @raise ValueError: bytes sent as text are not UTF-8.
+        @since: 0.1.0
+        """
+        payload, is_binary = to_payload(data, binary)
+        return self.send_payload(payload, is_binary, compress, mask, None)
+
+    def send_payload(
+        self,
+        payload: bytes,
+        is_binary: bool,
+        compress: bool | None,
+        mask: bool,
+        timeout: float | None,
+    ) -> Deferred[int]:
+        """What L{send} does, with C{data} checked already."""
+        if not self.up:
+            return fail(NotConnected())
+        return self._owner.intake.send_on(self, payload, is_binary, compress, mask, timeout)
+
+    def ping(self, data: bytes | str = b"", *, timeout: float | None = None) -> Deferred[float]:
+        """
+        Measure one round trip.
+
+        @param timeout: seconds; C{None} waits as long as the connection lasts.
+        @return: a Deferred that fires with seconds when the matching pong arrives, and fails with
+            L{PingTimeout}, with L{NotConnected} if the connection is not up, or with the
+            L{ConnectionFailed} that ended it.  Cancelling it forgets the ping.
+        @raise TypeError: wrong type of C{data} or C{timeout}.
+        @raise ValueError: more than 125 bytes, or C{timeout} not positive.
+        @since: 0.1.0
+        """
+        payload = check_ping(data, timeout)
+        if not self.up:
+            return fail(NotConnected())
+        return self._pings.ping(payload, timeout)
+
+    def close(self, code: int = 1000, reason: str = "") -> Deferred[None]:
+        """
+        Close the present WebSocket with a closing handshake, or give up the present attempt.  The
+        pool then connects anew.
+
+        @param code: the close code, 1000 to 1003, 1007 to 1014, or 3000 to 4999.
+        @param reason: up to 123 bytes of UTF-8.
+        @return: a Deferred that fires when the transport is gone, at once if there is none; it does
+            not fail.
+        @raise TypeError: an argument has the wrong type.
+        @raise ValueError: an argument has a value that is not allowed.
+        @since: 0.1.0
+        """
+        check_close(code, reason)
+        return self._life.close(code, reason)
+
+    # What the pool does with it
+
+    def start(self) -> None:
+        """Begin to connect, and go on reconnecting until stopped."""
+        self._life.start()
+
+    def stop(self, code: int, reason: str) -> None:
+        """Close for good; the owner is told by C{connection_stopped}."""
+        self._life.stop(code, reason)
+
+    def destroy(self) -> None:
+        """Drop everything at once; the owner is told by C{connection_stopped}."""
+        self._life.destroy()
+
+    @property
+    def may_take(self) -> bool:
+        """Whether it is up and its transport takes more."""
+        return self.up and not self._paused
+
+    @property
+    def writable(self) -> bool:
+        """Whether it may take anyone's message."""
+        return self.up and not self._paused and self.occupied_by is None
+
+    def take(self, message: Message) -> None:
+        """Frame a message and queue it for the end of this turn.  Only if L{may_take}."""
+        self._wire.send_message(message)
+
+    def barrier(self) -> Deferred[float]:
+        """
+        @return: a Deferred that fires when the peer has processed all that was taken before this
+            call, as the pong of a ping behind it proves (RFC 6455, section 5.5.3); and fails if
+            that does not happen within C{heartbeat_timeout}, or at all.
+        """
+        if not self.up:
+            return fail(NotConnected())
+        self._barriers += 1
+        payload = b"wsmultipool %d" % self._barriers
+        return self._pings.ping(payload, self._owner.options.heartbeat_timeout)
+
+    def set_receiving(self, receiving: bool) -> None:
+        """Read from the transport while it is open, or do not."""
+        self._receiving = receiving
+        if self.is_open:
+            self._apply_receiving()
+
+    def _apply_receiving(self) -> None:
+        self._life.set_deaf(not self._receiving)
+        if self._receiving:
+            self._wire.resume_receiving()
+        else:
+            self._wire.pause_receiving()
+
+    # What its life does with it
+
+    def came_up(self, wire: IWebSocketWire) -> None:
+        """There is a WebSocket."""
+        self._wire = wire
+        self._paused = False
+        self.up = True
+
+    def opened(self) -> None:
+        """The pool's traffic may begin."""
+        if not self._receiving:
+            self._apply_receiving()
+
+    def went_down(self) -> None:
+        """Nothing can be sent any more; what was not written goes elsewhere."""
+        if not self.up:
+            return
+        self.up = False
+        self._hold(0)
+        self._owner.connection_left()
+        self._owner.dispatch.left(self, self._wire.take_unwritten())
+
+    def heartbeat_ping(self) -> None:
+        """Ask for a sign of life.  The round trip is the latency; who is silent is found out."""
+        self.barrier().addErrback(lambda _: None)
+
+    def forget_pings(self, error: Exception) -> None:
+        """No pong will come."""
+        self._pings.fail_all(error)
+
+    def _send_ping(self, payload: bytes) -> None:
+        self._wire.send_ping(payload)
+
+    # IWireListener
+
+    def wire_heard(self) -> None:
+        self._life.heard()
+
+    def wire_open(self, response: UpgradeResponse) -> None:
+        self._life.wire_open(response)
+
+    def wire_rejected(self, response: UpgradeResponse) -> None:
+        self._life.wire_rejected(response)
+
+    def wire_message(self, payload: bytes, is_binary: bool) -> None:
+        self._received_messages += 1
+        self._received_bytes += len(payload)
+        self._owner.message_received(payload, is_binary, self.id)
+
+    def wire_ping(self, payload: bytes) -> None:
+        self._owner.ping_received(payload, self.id)
+
+    def wire_pong(self, payload: bytes) -> None:
+        self._pings.pong(payload)
+        self._owner.pong_received(payload, self.id)
+
+    def wire_queued(self) -> None:
+        self._owner.end_of_turn.add(self._wire.flush)
+
+    def wire_wrote(self, messages: list[Message]) -> None:
+        self._sent_messages += len(messages)
+        for message in messages:
+            self._sent_bytes += len(message.payload)
+            if message.fragmented is not None:
+                message.fragmented.written = True
+            deferred, message.deferred = message.deferred, None
+            if deferred is not None:
+                deferred.callback(self.id)
+
+    def wire_paused(self, held: int) -> None:
+        if self.up:
+            self._hold(held)
+            self._paused = True
+            self._owner.dispatch.refresh(self)
+
+    def wire_resumed(self) -> None:
+        self._paused = False
+        if self.up:
+            self._hold(0)
+            self._owner.dispatch.refresh(self)
+            self._owner.dispatch.pull(self)
+
+    def _hold(self, held: int) -> None:
+        self._owner.dispatch.held += held - self._held
+        self._held = held
+
+    def wire_closing(self) -> None:
+        self._life.wire_closing()
+
+    def wire_lost(self, error: Exception | None, code: int, reason: str) -> None:
+        self._life.wire_lost(error, code, reason)

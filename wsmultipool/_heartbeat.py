@@ -1,0 +1,76 @@
+"""
+Finding out that a silent peer is dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+
+class Heartbeat:
+    """
+    Pings one open connection after C{interval} seconds of silence, and reports it dead after
+    another C{timeout} seconds in which nothing arrived: a pong, a message, any octet at all proves
+    life, so that a peer busy with a long message is not killed.
+
+    There is one timer, and the object serves one life of a connection: no timer of an earlier one
+    can strike its successor.
+
+    @param ping: sends the ping.
+    @param dead: called once when the peer is found dead.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        interval: float,
+        timeout: float,
+        ping: Callable[[], None],
+        dead: Callable[[], None],
+    ) -> None:
+        self._clock = clock
+        self._interval = interval
+        self._timeout = timeout
+        self._ping = ping
+        self._dead = dead
+        self._last_heard = clock.seconds()
+        self._deaf = False
+        self._call: IDelayedCall | None = clock.callLater(interval, self._interval_over)
+
+    def heard(self) -> None:
+        """Octets arrived."""
+        self._last_heard = self._clock.seconds()
+
+    def set_deaf(self, deaf: bool) -> None:
+        """
+        While we do not read from the peer (C{pause_receiving}), its silence says nothing.
+        """
+        self._deaf = deaf
+        self.heard()
+
+    def stop(self) -> None:
+        """This life of the connection is over."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _interval_over(self) -> None:
+        # One delayed call is moved on here, instead of being reset by every read.
+        now = self._clock.seconds()
+        if self._deaf:
+            self._last_heard = now
+        silence = now - self._last_heard
+        if silence < self._interval:
+            self._call = self._clock.callLater(self._interval - silence, self._interval_over)
+        else:
+            self._call = self._clock.callLater(self._timeout, self._timeout_over, now)
+            self._ping()
+
+    def _timeout_over(self, pinged: float) -> None:
+        self._call = None
+        if self._deaf or self._last_heard >= pinged:
+            self._interval_over()
+        else:
+            self._dead()
