@@ -1,0 +1,96 @@
+"""
+Received messages as an asynchronous iterator, with backpressure to the sockets.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+
+if TYPE_CHECKING:
+    from .pool import ReconnectingPoolFactory
+
+ReceivedMessage = tuple[bytes, bool, int]
+"""C{data, is_binary, connection_id}, as in the event C{message}."""
+
+# Above this, reading from the sockets stops; when half of it is consumed, it goes on.  Bytes bound
+# the memory, messages the overhead of many small ones.
+_MOST_BYTES = 1024 * 1024
+_MOST_MESSAGES = 1024
+
+
+class MessageStream:
+    """
+    What C{pool.messages()} returns: all messages from that call on, for one C{async for}.
+
+    It ends when the pool has ended and everything received was consumed.
+    """
+
+    def __init__(
+        self, pool: ReconnectingPoolFactory, release: Callable[[MessageStream], None]
+    ) -> None:
+        self._pool = pool
+        self._release = release
+        self._received: deque[ReceivedMessage] = deque()
+        self._bytes = 0
+        self._waiting: deque[Deferred[None]] = deque()
+        self._holding = False
+        self._ended = False
+        pool.on("message", self._on_message)
+
+    def __aiter__(self) -> MessageStream:
+        return self
+
+    async def __anext__(self) -> ReceivedMessage:
+        while not self._received:
+            if self._ended:
+                raise StopAsyncIteration
+            arrival: Deferred[None] = Deferred(self._waiting.remove)
+            self._waiting.append(arrival)
+            await arrival
+        message = self._received.popleft()
+        self._bytes -= len(message[0])
+        if self._holding and not self._above(0.5):
+            self._holding = False
+            self._pool._hold_receiving(self, False)
+        return message
+
+    async def aclose(self) -> None:
+        """
+        Stop to listen, and forget what was not consumed.  Leaving C{async for} early does not do
+        this by itself: without it the sockets stay paused once enough has arrived.
+        """
+        self._received.clear()
+        self._bytes = 0
+        self.end()
+
+    def end(self) -> None:
+        """Let no more arrive."""
+        if self._ended:
+            return
+        self._ended = True
+        self._pool.off("message", self._on_message)
+        if self._holding:
+            self._holding = False
+            self._pool._hold_receiving(self, False)
+        self._release(self)
+        self._wake()
+
+    def _on_message(self, data: bytes, is_binary: bool, connection_id: int) -> None:
+        self._received.append((data, is_binary, connection_id))
+        self._bytes += len(data)
+        if not self._holding and self._above(1):
+            self._holding = True
+            self._pool._hold_receiving(self, True)
+        self._wake()
+
+    def _above(self, part: float) -> bool:
+        return self._bytes >= part * _MOST_BYTES or len(self._received) >= part * _MOST_MESSAGES
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for arrival in waiting:
+            arrival.callback(None)

@@ -1,0 +1,364 @@
+"""
+The connections of a pool, together: how many there are, how many are open, and their common end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred, DeferredList, fail, succeed
+from twisted.internet.interfaces import IReactorTime
+
+from ._connection import PooledConnection
+from ._dispatch import Dispatch
+from ._gate import ConnectGate
+from ._intake import Intake
+from ._request import build_request
+from ._turn import EndOfTurn
+from .balancers import RoundRobin
+from .errors import GaveUp, PoolClosed, PoolExhausted
+from .stats import PoolStats
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall
+
+    from .events import EventEmitter
+    from .handshake import UpgradeRequest, UpgradeResponse
+    from .interfaces import IPoolLogger, IWebSocketFactory
+    from .options import PoolOptions, ServerURL
+
+
+class Supervisor:
+    """
+    Starts, counts, adds, removes and stops connections, and tells the world what happens to them.
+
+    @param events: where that is told.
+    @param uniform: the chance in backoff; C{None} for the real one.
+    @param ended: called once, when the pool was closed and nothing of it is left.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        url: ServerURL,
+        options: PoolOptions,
+        name: str,
+        ws_factory: IWebSocketFactory,
+        logger: IPoolLogger,
+        events: EventEmitter,
+        ended: Callable[[], None],
+        uniform: Callable[[float, float], float] | None = None,
+    ) -> None:
+        self.reactor = reactor
+        self.options = options
+        self.ws_factory = ws_factory
+        self.uniform = uniform
+        self.gate = ConnectGate(options.max_connecting)
+        self.end_of_turn = EndOfTurn(reactor)
+        self.dispatch = Dispatch(options.balancer or RoundRobin(), self._recovered)
+        self.intake = Intake(reactor, options, self.dispatch)
+        self.connections: list[PooledConnection] = []
+        self.closing = False
+        self.ended = False
+        self._url = url
+        self._name = name
+        self._logger = logger
+        self._events = events
+        self._when_ended = ended
+        self._alive: set[PooledConnection] = set()
+        self._leaving: dict[PooledConnection, Deferred[None]] = {}
+        self._next_id = 0
+        self._retired: Counter[str] = Counter()
+        self._receiving = True
+        self._waiting_for_open: list[Deferred[None]] = []
+        self._waiting_for_ready: list[Deferred[None]] = []
+        self._waiting_for_end: list[Deferred[None]] = []
+        self._started = False
+        self._ready = False
+        self._to_close = 0  # connections that opened and have not closed
+        self._drain_timer: IDelayedCall | None = None
+        self._add(options.pool_size)
+
+    # Counting
+
+    @property
+    def open_count(self) -> int:
+        """How many connections are open."""
+        return self.dispatch.in_service_count
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every connection has given up."""
+        return all(connection.gave_up for connection in self.connections)
+
+    def stats(self) -> PoolStats:
+        """Return a snapshot."""
+        connections = tuple(connection.stats() for connection in self.connections)
+        states = Counter(connection.state for connection in connections)
+        totals = self._retired.copy()
+        for connection in (*self.connections, *self._leaving):
+            totals.update(connection.totals())
+        return PoolStats(
+            total=len(connections),
+            open=states["open"],
+            connecting=states["connecting"],
+            closed=len(connections) - states["open"] - states["connecting"],
+            queued_messages=self.dispatch.backlog.count,
+            queued_bytes=self.dispatch.backlog.size,
+            sent_messages=totals["sent_messages"],
+            sent_bytes=totals["sent_bytes"],
+            received_messages=totals["received_messages"],
+            received_bytes=totals["received_bytes"],
+            dropped_messages=self.dispatch.dropped.total(),
+            requeued_messages=self.dispatch.requeued,
+            reconnects=totals["reconnects"],
+            connections=connections,
+        )
+
+    def when_open(self) -> Deferred[None]:
+        """Fires when a connection is open."""
+        return self._when(self.open_count > 0, self._waiting_for_open)
+
+    def when_ready(self) -> Deferred[None]:
+        """Fires when all are."""
+        return self._when(self._ready, self._waiting_for_ready)
+
+    def _when(self, already: bool, waiting: list[Deferred[None]]) -> Deferred[None]:
+        if self.closing:
+            return fail(PoolClosed())
+        if self.exhausted:
+            return fail(PoolExhausted())
+        if already:
+            return succeed(None)
+        waiter: Deferred[None] = Deferred(waiting.remove)
+        waiting.append(waiter)
+        return waiter
+
+    def _fail_waiters(self, error: Exception) -> None:
+        for waiting in (self._waiting_for_open, self._waiting_for_ready):
+            for waiter in _taken_out_of(waiting):
+                waiter.errback(error)
+
+    # Starting, and the number of connections
+
+    def start(self) -> None:
+        """Begin to connect, unless that was done, or the pool is at its end."""
+        if self._started or self.closing:
+            return
+        self._started = True
+        self._logger.info(
+            "%s: keeping %d connections to %s", self._name, len(self.connections), self._url
+        )
+        self._start_new()
+
+    def _start_new(self) -> None:
+        for connection in list(self.connections):
+            connection.start()
+
+    def resize(self, size: int) -> Deferred[None]:
+        """Keep more, or fewer, connections."""
+        if self.closing:
+            return fail(PoolClosed())
+        present = len(self.connections)
+        if size > present:
+            was_exhausted = self.exhausted
+            self._add(size - present)
+            if was_exhausted:
+                self.intake.accept()
+            if self._started:
+                self._start_new()
+        # Those not open are missed least, then the youngest.
+        by_worth = sorted(self.connections, key=lambda c: (c.is_open, -c.id))
+        let_go = [self._let_go(connection) for connection in by_worth[: max(0, present - size)]]
+        self._check_ready()
+        return DeferredList(let_go).addCallback(lambda _: None)
+
+    def _add(self, number: int) -> None:
+        for _ in range(number):
+            connection = PooledConnection(self._next_id, self._url, self)
+            connection.set_receiving(self._receiving)
+            self._next_id += 1
+            self.connections.append(connection)
+            self._alive.add(connection)
+            self.dispatch.affinity.add(connection)
+        self._ready = False
+
+    def _let_go(self, connection: PooledConnection) -> Deferred[None]:
+        self.connections.remove(connection)
+        self.dispatch.affinity.remove(connection)
+        gone = self._leaving[connection] = Deferred()
+        connection.stop(1000, "")
+        return gone
+
+    def set_receiving(self, receiving: bool) -> None:
+        """Read from the sockets, or do not."""
+        self._receiving = receiving
+        for connection in list(self.connections):
+            connection.set_receiving(receiving)
+
+    # The end
+
+    def close(self, code: int, reason: str, drain: float | None) -> Deferred[None]:
+        """End with closing handshakes."""
+        if self.ended:
+            return succeed(None)
+        waiter: Deferred[None] = Deferred(self._waiting_for_end.remove)
+        self._waiting_for_end.append(waiter)
+        if not self.closing:
+            draining = self._started and not self.exhausted and self.dispatch.backlog.count
+            self._refuse()
+            if drain and draining:
+                self._drain(drain, code, reason)
+            else:
+                self._stop_all(code, reason)
+        return waiter
+
+    def destroy(self) -> None:
+        """End at once."""
+        if self.ended:
+            return
+        self._refuse()
+        for connection in [*self.connections, *self._leaving]:
+            connection.destroy()
+        self._clear_drain_timer()
+        self.intake.fail_waiting("closed")
+
+    def _refuse(self) -> None:
+        if not self.closing:
+            self.closing = True
+            self.intake.refuse(PoolClosed)
+            self._fail_waiters(PoolClosed())
+
+    def _drain(self, seconds: float, code: int, reason: str) -> None:
+        emptied = self.dispatch.when_emptied()
+        self._drain_timer = self.reactor.callLater(seconds, emptied.cancel)
+        emptied.addErrback(lambda _: None)  # out of time
+        emptied.addCallback(lambda _: self._stop_all(code, reason))
+
+    def _stop_all(self, code: int, reason: str) -> None:
+        self._clear_drain_timer()
+        self.intake.fail_waiting("closed")
+        for connection in list(self.connections):
+            connection.stop(code, reason)
+
+    def _clear_drain_timer(self) -> None:
+        timer, self._drain_timer = self._drain_timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _check_ended(self) -> None:
+        if self.ended or not self.closing or self._alive:
+            return
+        self.ended = True
+        self.end_of_turn.cancel()
+        # What connections gave back while they were closing has nowhere to go.
+        lost = self.intake.fail_waiting("closed")
+        if lost:
+            self._logger.error(
+                "%s: %d messages were taken by connections that could not write them any more",
+                self._name,
+                lost,
+            )
+        self._logger.info("%s: closed", self._name)
+        self._when_ended()
+        for waiter in _taken_out_of(self._waiting_for_end):
+            waiter.callback(None)
+
+    # What connections tell (ConnectionOwner)
+
+    def build_request(self, url: ServerURL) -> Deferred[UpgradeRequest]:
+        return build_request(url, self.options.ws_options)
+
+    def connection_upgraded(self, connection: PooledConnection) -> None:
+        assert connection.response is not None
+        self._events.emit("upgrade", connection.response, connection.id)
+
+    def connection_rejected(
+        self, connection: PooledConnection, request: UpgradeRequest, response: UpgradeResponse
+    ) -> None:
+        self._events.emit("unexpected-response", request, response, connection.id)
+
+    def connection_opened(self, connection: PooledConnection) -> None:
+        self._logger.info("%s: connection %d is open", self._name, connection.id)
+        self._to_close += 1
+        # What waits goes first: a message sent by a handler of the event must not overtake it.
+        self.dispatch.opened(connection)
+        self._events.emit("open", connection.id)
+        if self.open_count:
+            for waiter in _taken_out_of(self._waiting_for_open):
+                waiter.callback(None)
+        self._check_ready()
+
+    def _check_ready(self) -> None:
+        ready = self.open_count == len(self.connections)
+        if ready and not self._ready and not self.closing:
+            self._ready = True
+            self._logger.info("%s: all %d connections are open", self._name, self.open_count)
+            self._events.emit("pool:ready")
+            if self._ready:
+                for waiter in _taken_out_of(self._waiting_for_ready):
+                    waiter.callback(None)
+        elif not ready:
+            self._ready = False
+
+    def connection_left(self) -> None:
+        self._ready = False
+
+    def connection_ended(
+        self,
+        connection: PooledConnection,
+        was_open: bool,
+        error: Exception | None,
+        code: int,
+        reason: str,
+    ) -> None:
+        if error is not None:
+            if self._events.listeners("error"):
+                self._logger.warn("%s: connection %d: %s", self._name, connection.id, error)
+            self._events.emit("error", error, connection.id)
+        if was_open:
+            self._logger.info("%s: connection %d closed (%d)", self._name, connection.id, code)
+            self._events.emit("close", connection.id, code, reason)
+            self._to_close -= 1
+            if not self._to_close:
+                self._logger.warn("%s: no connection is open", self._name)
+                self._events.emit("pool:empty")
+
+    def connection_gave_up(self, connection: PooledConnection, error: GaveUp) -> None:
+        self.dispatch.affinity.remove(connection)
+        self._logger.error("%s: %s", self._name, error)
+        self._events.emit("error", error, connection.id)
+        if self.exhausted and not self.closing:
+            self.intake.refuse(PoolExhausted)
+            self.intake.fail_waiting("exhausted")
+            self._fail_waiters(PoolExhausted())
+
+    def connection_stopped(self, connection: PooledConnection) -> None:
+        self._alive.discard(connection)
+        gone = self._leaving.pop(connection, None)
+        if gone is not None:
+            self._retired.update(connection.totals())
+            gone.callback(None)
+        self._check_ended()
+
+    def message_received(self, payload: bytes, is_binary: bool, connection_id: int) -> None:
+        self._events.emit("message", payload, is_binary, connection_id)
+
+    def ping_received(self, payload: bytes, connection_id: int) -> None:
+        self._events.emit("ping", payload, connection_id)
+
+    def pong_received(self, payload: bytes, connection_id: int) -> None:
+        self._events.emit("pong", payload, connection_id)
+
+    def _recovered(self, messages: int) -> None:
+        self._logger.info("%s: sent %d messages that had been waiting", self._name, messages)
+        self._events.emit("drain", messages)
+
+
+def _taken_out_of(waiting: list[Deferred[None]]) -> list[Deferred[None]]:
+    """Empty the list before its Deferreds fire: what they call may wait anew."""
+    waiters = waiting[:]
+    waiting.clear()
+    return waiters

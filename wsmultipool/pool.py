@@ -1,0 +1,424 @@
+"""
+The pool: what users call, wired to what does it.
+
+A message goes from L{ReconnectingPoolFactory.send} through L{wsmultipool._intake},
+L{wsmultipool._dispatch} and L{wsmultipool._connection} to L{wsmultipool._autobahn}; what arrives
+there becomes an event here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredList, fail
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from ._arguments import check_close, check_ping, check_timeout
+from ._autobahn import WebSocketFactory
+from ._endpoints import check_options
+from ._streams import MessageStream
+from ._supervisor import Supervisor
+from ._validation import check_bool, check_integer
+from .errors import NotConnected, PoolClosed
+from .events import EventEmitter
+from .interfaces import IWebSocketPool
+from .loggers import as_pool_logger, guarded
+from .messages import SendData, to_payload
+from .options import PoolOptions, ServerURL, TLSOptions
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Unpack
+
+    from twisted.internet.interfaces import IDelayedCall
+    from twisted.python.failure import Failure
+
+    from .options import PoolOptionsDict
+    from .stats import PoolStats
+
+__all__ = ["ReconnectingPoolFactory"]
+
+_T = TypeVar("_T")
+
+
+@implementer(IWebSocketPool)
+class ReconnectingPoolFactory(EventEmitter):
+    """
+    Keeps C{pool_size} WebSocket connections to one service open, and is used like one connection.
+
+    @param url: a C{ws://} or C{wss://} URL.
+    @param reactor: an C{IReactorTime}, and whatever the endpoints need; C{None} for the global
+        reactor, which is not imported otherwise.
+    @param start: begin to connect on the reactor's next turn, or as soon as it runs; false waits
+        for L{start}.
+    @param options: see L{PoolOptions}.
+    @ivar options: the L{PoolOptions} it was built with.
+    @ivar name: what logs call it.
+    @raise TypeError: an option is unknown, or of the wrong type.
+    @raise ValueError: the URL, or the value of an option, is not valid.
+    @since: 0.1.0
+    """
+
+    # Chance in backoff, for wsmultipool.testing to replace.
+    _uniform: Callable[[float, float], float] | None = None
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        reactor: IReactorTime | None = None,
+        start: bool = True,
+        **options: Unpack[PoolOptionsDict],
+    ) -> None:
+        super().__init__()
+        parsed = ServerURL.parse(url)
+        checked = PoolOptions.from_keywords(options)
+        check_bool("start", start)
+        if reactor is None:
+            from twisted.internet import reactor as global_reactor
+
+            reactor = IReactorTime(global_reactor)
+        elif not IReactorTime.providedBy(reactor):
+            raise TypeError(f"reactor: {reactor!r} does not provide IReactorTime")
+        check_options(parsed, checked.ws_options, reactor)
+        self.options = checked
+        self.name = checked.name or parsed.host
+        self._url = parsed
+        self._logger = guarded(as_pool_logger(checked.logger))
+        self._streams: set[MessageStream] = set()
+        self._holders: set[object] = set()
+        self._supervisor = Supervisor(
+            reactor,
+            parsed,
+            checked,
+            self.name,
+            checked.ws_factory or WebSocketFactory(),
+            self._logger,
+            self,
+            self._on_end,
+            self._uniform,
+        )
+        self._intake = self._supervisor.intake
+        self._dispatch = self._supervisor.dispatch
+        tls = checked.ws_options.tls
+        if isinstance(tls, TLSOptions) and not tls.verify:
+            self._logger.warn(
+                "%s: verify=False: the server's certificate is not checked", self.name
+            )
+        self._start_call: IDelayedCall | None = None
+        if start:
+            self._start_call = reactor.callLater(0, self._start_on_time)
+
+    def __repr__(self) -> str:
+        return f"<ReconnectingPoolFactory {self.name} {self._url.label}>"
+
+    # Starting
+
+    def start(self) -> None:
+        """
+        Begin to connect.  A no-op when that was done already, or when the pool has ended.
+
+        @since: 0.1.0
+        """
+        self._forget_start_call()
+        self._supervisor.start()
+
+    def _start_on_time(self) -> None:
+        self._start_call = None
+        self._supervisor.start()
+
+    def _forget_start_call(self) -> None:
+        call, self._start_call = self._start_call, None
+        if call is not None:
+            call.cancel()
+
+    async def __aenter__(self) -> ReconnectingPoolFactory:
+        """
+        Start.
+
+        @since: 0.1.0
+        """
+        self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # Sending
+
+    def send(
+        self,
+        data: SendData,
+        *,
+        binary: bool | None = None,
+        compress: bool | None = None,
+        mask: bool = True,
+        fin: bool = True,
+        key: Hashable = None,
+        timeout: float | None = None,
+    ) -> Deferred[int]:
+        """
+        Send one message on one connection, chosen by the balancer or by C{key}.
+
+        @param data: C{str} is sent as text, the others as binary.
+        @param binary: send as binary or as text, whatever the type of C{data}.
+        @param compress: whether to compress it, where that was negotiated; C{None} for from
+            C{compression_threshold} bytes on.
+        @param mask: false leaves the frame unmasked.  RFC 6455, section 5.1, forbids that to
+            clients, and servers that conform drop the connection.
+        @param fin: false for a fragment of a message that goes on; needs C{key}.  The fragments of
+            one key stay on one connection, which takes no other message until the one with
+            C{fin=True}.
+        @param key: messages with equal keys arrive in the order they were sent; C{None} for no
+            such demand.
+        @param timeout: seconds to wait for a connection that takes it; C{None} for no limit.
+        @return: a Deferred that fires with the connection's id when an open, writable connection
+            has taken the message (a fragment: when it was written).  Should that connection be
+            lost before it has written it, another one takes it over.  It fails with
+
+              - L{QueueOverflow}: no connection is open, and the queue is full;
+              - L{NotConnected}: no connection is open, and C{message_queue_size} is 0;
+              - L{BufferFull}: C{max_buffered_bytes} is reached; the message was not accepted;
+              - L{SendTimeout}: it will not be sent later;
+              - L{FragmentLost}: earlier fragments of the message were lost with their connection;
+              - L{PoolClosed}: the pool has ended, or ends before the message was taken;
+              - L{PoolExhausted}: every connection has given up.
+
+            Cancelling it withdraws a message that was not taken yet.
+        @raise TypeError: C{data}, C{binary}, C{key} or C{timeout} is of the wrong type.
+        @raise ValueError: bytes sent as text are not UTF-8; C{fin=False} without C{key}; C{timeout}
+            is not positive.
+        @since: 0.1.0
+        """
+        return self._intake.send(data, binary, compress, mask, fin, key, timeout)
+
+    def broadcast(
+        self,
+        data: SendData,
+        *,
+        binary: bool | None = None,
+        compress: bool | None = None,
+        mask: bool = True,
+        timeout: float | None = None,
+    ) -> Deferred[list[tuple[bool, int | Failure]]]:
+        """
+        Send one message on every connection that is open now.
+
+        @param timeout: seconds that each of them has to take it.
+        @return: a Deferred that does not fail.  It fires with one entry per connection, ordered by
+            id: C{(True, id)} when it was written there, else C{(False, failure)} with a failure as
+            of L{send}; L{NotConnected} when that connection was lost before.  C{[]} when none is
+            open.  Cancelling it withdraws what was not taken yet.
+        @raise TypeError: as L{send}.
+        @raise ValueError: as L{send}.
+        @since: 0.1.0
+        """
+        payload, is_binary = to_payload(data, binary)
+        check_timeout(timeout)
+        return _each(
+            [
+                connection.send_payload(payload, is_binary, compress, mask, timeout)
+                for connection in self._dispatch.in_service()
+            ]
+        )
+
+    def ping(self, data: bytes | str = b"", *, timeout: float | None = None) -> Deferred[float]:
+        """
+        Measure one round trip on one open connection.
+
+        @param data: up to 125 bytes, which the pong repeats.
+        @param timeout: seconds; C{None} waits as long as the connection lasts.
+        @return: a Deferred that fires with seconds when the matching pong arrives, and fails with
+            L{PingTimeout}, with L{NotConnected} if no connection is open, with L{PoolClosed} after
+            the pool has ended, or with the L{ConnectionFailed} that ended the connection.
+            Cancelling it forgets the ping.
+        @raise TypeError: C{data} or C{timeout} is of the wrong type.
+        @raise ValueError: more than 125 bytes, or C{timeout} is not positive.
+        @since: 0.1.0
+        """
+        payload = check_ping(data, timeout)
+        if self._supervisor.closing:
+            return fail(PoolClosed())
+        connection = self._dispatch.choose()
+        if connection is None:
+            connections = self._dispatch.in_service()
+            if not connections:
+                return fail(NotConnected())
+            connection = connections[0]
+        return connection.ping(payload, timeout=timeout)
+
+    def broadcast_ping(
+        self, data: bytes | str = b"", *, timeout: float | None = None
+    ) -> Deferred[list[tuple[bool, float | Failure]]]:
+        """
+        Measure one round trip on every connection that is open now.
+
+        @return: a Deferred that does not fail.  It fires with one entry per connection, ordered by
+            id: C{(True, seconds)}, else C{(False, failure)} with a failure as of L{ping}.
+        @raise TypeError: as L{ping}.
+        @raise ValueError: as L{ping}.
+        @since: 0.1.0
+        """
+        payload = check_ping(data, timeout)
+        return _each(
+            [
+                connection.ping(payload, timeout=timeout)
+                for connection in self._dispatch.in_service()
+            ]
+        )
+
+    # Receiving
+
+    def pause_receiving(self) -> None:
+        """
+        Read nothing more from the sockets, until L{resume_receiving}.  Peers feel it as
+        backpressure; the heartbeat holds still.
+
+        @since: 0.1.0
+        """
+        self._hold_receiving(self, True)
+
+    def resume_receiving(self) -> None:
+        """
+        Undo L{pause_receiving}.
+
+        @since: 0.1.0
+        """
+        self._hold_receiving(self, False)
+
+    def messages(self) -> MessageStream:
+        """
+        Iterate over received messages, with backpressure to the sockets::
+
+            async for data, is_binary, connection_id in pool.messages():
+                ...
+
+        @return: an asynchronous iterator of C{(bytes, bool, int)}, of all messages from this call
+            on.  It ends with the pool.  Who leaves the loop early calls its C{aclose()}, as
+            L{contextlib.aclosing} does.
+        @since: 0.1.0
+        """
+        stream = MessageStream(self, self._streams.discard)
+        self._streams.add(stream)
+        if self._supervisor.ended:
+            stream.end()
+        return stream
+
+    def _hold_receiving(self, holder: object, hold: bool) -> None:
+        """Reading goes on when nobody holds it any more."""
+        before = bool(self._holders)
+        (self._holders.add if hold else self._holders.discard)(holder)
+        if bool(self._holders) != before:
+            self._supervisor.set_receiving(not self._holders)
+
+    # State
+
+    @property
+    def open_connections(self) -> int:
+        """
+        How many connections may take traffic now.
+
+        @since: 0.1.0
+        """
+        return self._supervisor.open_count
+
+    @property
+    def total_connections(self) -> int:
+        """
+        How many connections the pool keeps.
+
+        @since: 0.1.0
+        """
+        return len(self._supervisor.connections)
+
+    def get_stats(self) -> PoolStats:
+        """
+        @return: a snapshot.
+        @since: 0.1.0
+        """
+        return self._supervisor.stats()
+
+    def when_open(self) -> Deferred[None]:
+        """
+        @return: a Deferred that fires when at least one connection is open, at once if one is; it
+            fails with L{PoolClosed} if the pool ends first, and with L{PoolExhausted} once every
+            connection has given up.
+        @since: 0.1.0
+        """
+        return self._supervisor.when_open()
+
+    def when_ready(self) -> Deferred[None]:
+        """
+        @return: a Deferred that fires when every connection is open, at once if they are; it fails
+            as that of L{when_open}.
+        @since: 0.1.0
+        """
+        return self._supervisor.when_ready()
+
+    # Size
+
+    def resize(self, size: int) -> Deferred[None]:
+        """
+        Keep more, or fewer, connections from now on.
+
+        @param size: how many.  Those not open are let go first; the others write what they have
+            taken and close with 1000.
+        @return: a Deferred that fires when the connections let go are closed; it does not fail.
+        @raise TypeError: C{size} is not an int.
+        @raise ValueError: C{size} is less than 1.
+        @since: 0.1.0
+        """
+        check_integer("size", size, at_least=1)
+        return self._supervisor.resize(size)
+
+    # The end
+
+    def close(
+        self, code: int = 1000, reason: str = "", *, drain: float | None = None
+    ) -> Deferred[None]:
+        """
+        End the pool with a closing handshake on every connection; each is aborted when that takes
+        longer than C{close_timeout}.  New sends fail from now on.
+
+        @param code: the close code, 1000 to 1003, 1007 to 1014, or 3000 to 4999.
+        @param reason: up to 123 bytes of UTF-8.
+        @param drain: seconds for which to go on delivering what is queued, and reconnecting if
+            need be, before that; what is queued after that fails with L{PoolClosed}, as it does
+            at once with C{None}.
+        @return: a Deferred that fires when every connection is closed; it does not fail.  Closing
+            again changes nothing and returns one that fires at the same time.
+        @raise TypeError: an argument has the wrong type.
+        @raise ValueError: an argument has a value that is not allowed.
+        @since: 0.1.0
+        """
+        check_close(code, reason, drain)
+        self._forget_start_call()
+        return self._supervisor.close(code, reason, drain)
+
+    def destroy(self) -> None:
+        """
+        End the pool at once: abort every connection, fail everything that is pending.
+
+        @since: 0.1.0
+        """
+        self._forget_start_call()
+        self._supervisor.destroy()
+
+    def _on_end(self) -> None:
+        for stream in list(self._streams):
+            stream.end()
+
+    def _unheard_error(self, error: Exception, connection_id: int) -> None:
+        self._logger.error("%s: connection %d: %s", self.name, connection_id, error)
+
+
+def _each(deferreds: list[Deferred[_T]]) -> Deferred[list[tuple[bool, _T | Failure]]]:
+    results: Deferred[Any] = DeferredList(deferreds, consumeErrors=True)
+    return results
