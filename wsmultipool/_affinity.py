@@ -1,29 +1,28 @@
 """
 Which connection a key belongs to, so that messages of one key keep their order.
 
-Every key has one preferred connection, by rendezvous hashing (Thaler and Ravishankar, "Using
-name-based mappings to increase hit rates", 1998): of all connections, the one whose hash together
-with the key is the highest.  While that one is not open, the next highest of the open ones stands
-in for it.  So the loss of a connection moves its keys and no others.
+A key that is new goes, by rendezvous hashing (Thaler and Ravishankar, "Using name-based mappings to
+increase hit rates", 1998), to the open connection whose hash together with the key is the highest.
+That is its home, and stays so while that connection is open: the loss of a connection moves its
+keys and no others.
 
-When a connection comes back, the keys that had a stand-in have messages under way there.  A key
-goes home only when these are known to have been received: the caller sends a ping on the stand-in,
-and its pong says so, as frames are processed in order (RFC 6455, section 5.5).  Until then new
-messages of that key wait.  Without the pong, the key stays where it is.
+When a connection opens, it would be a better home for its share of the keys.  They move there, but
+not before what was sent for them at the old home is known to have been received: the caller sends a
+ping there, and the pong says so, as frames are processed in order (RFC 6455, section 5.5).  Until
+then messages of such a key wait.  Without the pong, the key stays where it is.  Likewise the keys
+of a connection that is closing wait until it is gone.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable
 from typing import Generic, Protocol, TypeVar
 
-_REMEMBERED = 4096  # keys whose preferred connection needs no new computation
-
-_STOOD_IN = 65536
+_REMEMBERED = 65536
 """
-Keys with a stand-in that are remembered.  Beyond, the one least recently used is forgotten, and
-may go home without a pong: this many keyed messages after its last one.
+Keys whose home is remembered.  Beyond, the least recently used is forgotten: it may get another
+home without waiting, this many keyed messages after its last one.
 """
 
 
@@ -35,18 +34,18 @@ class _Numbered(Protocol):
 C = TypeVar("C", bound=_Numbered)
 
 
-class Homecoming(Generic[C]):
+class Move(Generic[C]):
     """
-    Keys that are about to leave their stand-in for a connection that came back.
+    Keys on their way from one connection to another; their messages wait.
 
-    @ivar stand_in: where their latest messages went.
-    @ivar home: the connection that came back.
+    @ivar old: where their latest messages went.
+    @ivar new: where they go; C{None} as long as that is open.
     @ivar keys: which.
     """
 
-    def __init__(self, stand_in: C, home: C) -> None:
-        self.stand_in = stand_in
-        self.home = home
+    def __init__(self, old: C, new: C | None) -> None:
+        self.old = old
+        self.new = new
         self.keys: set[Hashable] = set()
 
 
@@ -56,118 +55,92 @@ class KeyAffinity(Generic[C]):
     """
 
     def __init__(self) -> None:
-        self._members: dict[int, C] = {}
         self._open: dict[int, C] = {}
-        self._preferred: dict[Hashable, C] = {}
-        self._stand_ins: OrderedDict[Hashable, C] = OrderedDict()
-        self._homecomings: dict[Hashable, Homecoming[C]] = {}
+        self._homes: OrderedDict[Hashable, C] = OrderedDict()
+        self._moves: dict[Hashable, Move[C]] = {}
 
-    def add(self, connection: C) -> None:
-        """A connection joins the pool; it is not open yet."""
-        self._members[connection.id] = connection
-        self._preferred.clear()
+    def home(self, key: Hashable) -> C | None:
+        """
+        @return: the open connection that messages of C{key} go to; C{None} if none is open.
+        """
+        home = self._homes.get(key)
+        if home is not None:
+            self._homes.move_to_end(key)
+            return home
+        if not self._open:
+            return None
+        if len(self._homes) >= _REMEMBERED:
+            self._homes.popitem(last=False)
+        number = max(self._open, key=lambda number: _weight(key, number))
+        home = self._homes[key] = self._open[number]
+        return home
 
-    def remove(self, connection: C) -> None:
-        """A connection leaves the pool, or has given up: nothing will go home to it."""
-        self._members.pop(connection.id, None)
-        self._preferred.clear()
+    def moving(self, key: Hashable) -> Move[C] | None:
+        """The move that C{key} takes part in: its messages wait."""
+        return self._moves.get(key)
 
-    def opened(self, connection: C, occupied: Iterable[Hashable]) -> list[Homecoming[C]]:
+    def opened(self, connection: C, occupied: Collection[Hashable]) -> list[Move[C]]:
         """
         A connection opened.
 
         @param occupied: keys in the middle of a fragmented message, which can't move.
-        @return: the keys that want to go home to it, by stand-in; the caller lets messages of
-            L{moving} keys wait, and calls L{arrived} or L{stayed} for each.
+        @return: the keys that had better move there, by their old home; the caller calls
+            L{arrived} or L{stayed} for each.
         """
         self._open[connection.id] = connection
-        occupied = set(occupied)
-        homecomings: dict[int, Homecoming[C]] = {}
-        for key, stand_in in self._stand_ins.items():
-            if self._prefer(key) is not connection or key in occupied or key in self._homecomings:
-                continue
-            homecoming = homecomings.get(stand_in.id)
-            if homecoming is None:
-                homecoming = homecomings[stand_in.id] = Homecoming(stand_in, connection)
-            homecoming.keys.add(key)
-            self._homecomings[key] = homecoming
-        return list(homecomings.values())
+        moves: dict[int, Move[C]] = {}
+        for key, home in self._homes.items():
+            if (
+                _weight(key, connection.id) > _weight(key, home.id)
+                and key not in occupied
+                and key not in self._moves
+            ):
+                move = moves.setdefault(home.id, Move(home, connection))
+                move.keys.add(key)
+                self._moves[key] = move
+        return list(moves.values())
 
-    def lost(self, connection: C) -> list[Homecoming[C]]:
+    def arrived(self, move: Move[C]) -> None:
+        """Everything that was sent at the old home was received: the keys have moved."""
+        for key in self._end(move):
+            if move.new is not None and key in self._homes:  # not forgotten meanwhile
+                self._homes[key] = move.new
+
+    def stayed(self, move: Move[C]) -> None:
+        """Nobody knows: the keys stay."""
+        self._end(move)
+
+    def closing(self, connection: C) -> tuple[Move[C], list[Move[C]]]:
         """
-        A connection is open no longer.  The keys it stood in for belong where they always did, or
-        get another stand-in.
+        A connection takes nothing any more.
 
-        @return: the homecomings that this ends; their keys are not L{moving} any more.
+        @return: the move of its keys, to be ended by L{arrived} when it is gone; and other moves,
+            which this has ended.
         """
         self._open.pop(connection.id, None)
-        for key in [k for k, c in self._stand_ins.items() if c is connection]:
-            del self._stand_ins[key]
         ended = {
-            id(h): h
-            for h in self._homecomings.values()
-            if connection is h.stand_in or connection is h.home
+            id(move): move
+            for move in self._moves.values()
+            if connection is move.old or connection is move.new
         }
-        for homecoming in ended.values():
-            self._end(homecoming)
-        return list(ended.values())
+        for move in ended.values():
+            self._end(move)
+        leaving = Move(connection, None)
+        leaving.keys = {key for key, home in self._homes.items() if home is connection}
+        for key in leaving.keys:
+            del self._homes[key]
+            self._moves[key] = leaving
+        return leaving, list(ended.values())
 
-    def arrived(self, homecoming: Homecoming[C]) -> None:
-        """Everything the stand-in had sent was received: the keys are home."""
-        if self._end(homecoming):
-            for key in homecoming.keys:
-                self._stand_ins.pop(key, None)
-
-    def stayed(self, homecoming: Homecoming[C]) -> None:
-        """Nobody knows: the keys stay with the stand-in."""
-        self._end(homecoming)
-
-    def moving(self, key: Hashable) -> Homecoming[C] | None:
-        """The homecoming that C{key} is part of: its messages wait."""
-        return self._homecomings.get(key)
-
-    def home(self, key: Hashable) -> C | None:
-        """
-        @return: the open connection that messages of C{key} go to now; C{None} if none is open.
-        """
-        stand_in = self._stand_ins.get(key)
-        if stand_in is not None:
-            self._stand_ins.move_to_end(key)
-            return stand_in
-        preferred = self._prefer(key)
-        if preferred is None or preferred.id in self._open:
-            return preferred
-        if not self._open:
-            return None
-        stand_in = self._highest(key, self._open)
-        if len(self._stand_ins) >= _STOOD_IN:
-            self._stand_ins.popitem(last=False)
-        self._stand_ins[key] = stand_in
-        return stand_in
-
-    def _prefer(self, key: Hashable) -> C | None:
-        preferred = self._preferred.get(key)
-        if preferred is None:
-            if not self._members:
-                return None
-            if len(self._preferred) >= _REMEMBERED:
-                self._preferred.clear()
-            preferred = self._preferred[key] = self._highest(key, self._members)
-        return preferred
-
-    @staticmethod
-    def _highest(key: Hashable, connections: dict[int, C]) -> C:
-        return connections[max(connections, key=lambda number: hash((key, number, _SALT)))]
-
-    def _end(self, homecoming: Homecoming[C]) -> bool:
-        """Return whether it was under way at all."""
-        under_way = False
-        for key in homecoming.keys:
-            if self._homecomings.get(key) is homecoming:
-                del self._homecomings[key]
-                under_way = True
-        return under_way
+    def _end(self, move: Move[C]) -> list[Hashable]:
+        """Return the keys for which it was still under way."""
+        keys = [key for key in move.keys if self._moves.get(key) is move]
+        for key in keys:
+            del self._moves[key]
+        return keys
 
 
-# Keeps hash((key, number)) of small integers from lining up over the connections.
-_SALT = "rendezvous"
+def _weight(key: Hashable, number: int) -> int:
+    # Of bytes, Python computes SipHash.  That of a tuple is too weak for taking the highest of
+    # several: with 16 connections some would get half as many keys again as others.
+    return hash(b"%x %x" % (hash(key), number))

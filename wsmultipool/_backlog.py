@@ -3,8 +3,10 @@ What waits, in which order: one FIFO for outage and for backpressure.
 
 A message without a key waits in the shared lane, from which any connection may take it.  One with
 a key, or for just one connection, waits in the lane of that connection; when there is no open
-connection to decide for, in the lane of the homeless.  Sequence numbers keep the lanes one FIFO: a
-connection takes the older of the two messages at the heads of its own and the shared lane.
+connection to decide for, in the lane of the homeless.  Keys that move from one connection to
+another, and the fragments that follow a first one, have lanes as well.  Sequence numbers keep the
+lanes one FIFO: a connection takes the older of the two messages at the heads of its own and the
+shared lane.
 """
 
 from __future__ import annotations
@@ -44,16 +46,23 @@ class Backlog:
         lanes = [self.shared, self._homeless, *self._lanes.values()]
         return iter(sorted((m for lane in lanes for m in lane), key=_by_sequence))
 
-    def lane_of(self, connection: Hashable | None) -> Lane:
+    def lane_of(self, owner: Hashable | None) -> Lane:
         """
-        The lane of a connection; that of the homeless for C{None}.
+        The lane of a connection, or of what else has one; that of the homeless for C{None}.
         """
-        if connection is None:
+        if owner is None:
             return self._homeless
-        lane = self._lanes.get(connection)
+        lane = self._lanes.get(owner)
         if lane is None:
-            lane = self._lanes[connection] = OrderedDict()
+            lane = self._lanes[owner] = OrderedDict()
         return lane
+
+    def first_of(self, owner: Hashable) -> Message | None:
+        """
+        The oldest message in the lane of C{owner}; it goes on waiting.
+        """
+        lane = self._lanes.get(owner)
+        return next(iter(lane)) if lane else None
 
     def append(self, message: Message, lane: Lane) -> None:
         """Let the newest message wait."""
@@ -126,11 +135,12 @@ class Backlog:
                     break
         return min(candidates, key=_by_sequence, default=None)
 
-    def clear_lane(self, connection: Hashable | None) -> list[Message]:
+    def clear_lane(self, owner: Hashable | None) -> list[Message]:
         """
-        Take out, oldest first, everything that waits for C{connection} (C{None}: for any home).
+        Take out, oldest first, everything in the lane of C{owner} (C{None}: of the homeless), and
+        forget the lane.
         """
-        lane = self._homeless if connection is None else self._lanes.pop(connection, None)
+        lane = self._homeless if owner is None else self._lanes.pop(owner, None)
         messages = list(lane or ())
         for message in messages:
             self.remove(message)

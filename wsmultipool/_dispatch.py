@@ -5,8 +5,8 @@ What waits is in the backlog.  A connection that opens, or becomes writable agai
 until it is full: so there is nothing that a slow connection could hold up, and outage and
 backpressure are one mechanism.
 
-What keeps it consistent: whenever control is not inside this module, nothing waits that a writable
-connection could take.
+What keeps it consistent: whenever control is not inside this module, and it does not rest, nothing
+waits that a writable connection could take.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from twisted.internet.defer import Deferred, succeed
 
 from ._affinity import KeyAffinity
 from ._backlog import Backlog
-from .errors import FragmentLost, NotConnected
-from .messages import FragmentedMessage, Message
+from ._fragments import FragmentedMessage
+from ._waiters import Waiters
+from .errors import FragmentLost, NotConnected, PoolError
+from .messages import Message
 
 if TYPE_CHECKING:
-    from ._affinity import Homecoming
+    from ._affinity import Move
     from ._connection import PooledConnection
     from .interfaces import IBalancer
     from .messages import Lane
@@ -39,27 +41,33 @@ class Dispatch:
     @ivar backlog: what no connection has taken.
     @ivar affinity: which connection each key belongs to.
     @ivar fragmented: messages by key that are being sent in fragments and are not complete.
+    @ivar resting: while true, connections take nothing from the backlog.
     @ivar held: bytes that paused transports hold; kept by the connections.
     @ivar requeued: how many messages came back from a connection that was lost before it had
         written them.
     @ivar dropped: how many accepted messages will not be sent, by reason.
+    @ivar unheard: how many of these nobody waits to hear of, as they had been taken once.
     """
 
     def __init__(self, balancer: IBalancer, recovered: Callable[[int], None]) -> None:
         self.backlog = Backlog()
         self.affinity: KeyAffinity[PooledConnection] = KeyAffinity()
         self.fragmented: dict[Hashable, FragmentedMessage] = {}
+        self.resting = False
         self.held = 0
         self.requeued = 0
         self.dropped: Counter[str] = Counter()
+        self.unheard = 0
         self._balancer = balancer
         # The balancer knows only what add() gave it.
         self.choose = cast("Callable[[], PooledConnection | None]", balancer.choose)
         self._recovered = recovered
         self._in_service: set[PooledConnection] = set()
         self._writable: set[PooledConnection] = set()
+        self._leaving: dict[PooledConnection, Move[PooledConnection]] = {}
+        self._ending: Callable[[], PoolError] | None = None
         self._worked_off: int | None = None
-        self._emptied: list[Deferred[None]] = []
+        self._emptied = Waiters()
 
     def in_service(self) -> list[PooledConnection]:
         """The connections open now, by id."""
@@ -75,9 +83,9 @@ class Dispatch:
         @return: where a message of C{key} waits, and the connection that may take it at once.
         """
         backlog = self.backlog
-        homecoming = self.affinity.moving(key)
-        if homecoming is not None:
-            return backlog.lane_of(homecoming), None
+        move = self.affinity.moving(key)
+        if move is not None:
+            return backlog.lane_of(move), None
         home = self.affinity.home(key)
         lane = backlog.lane_of(home)
         if home is None or not home.writable or backlog.next_for(home) is not None:
@@ -94,25 +102,24 @@ class Dispatch:
         self._in_service.add(connection)
         self.refresh(connection)
         in_pieces = {c.occupied_by.key for c in self._in_service if c.occupied_by is not None}
-        for homecoming in self.affinity.opened(connection, in_pieces.union(self.fragmented)):
-            stand_in = homecoming.stand_in
-            lane = backlog.lane_of(stand_in)
-            following = [m for m in lane if m.key in homecoming.keys]
+        for move in self.affinity.opened(connection, in_pieces.union(self.fragmented)):
+            lane = backlog.lane_of(move.old)
+            following = [message for message in lane if message.key in move.keys]
             for message in following:
                 backlog.remove(message)
-            backlog.insert(following, backlog.lane_of(homecoming))
-            self._await_barrier(homecoming)
+            backlog.insert(following, backlog.lane_of(move))
+            self._await_barrier(move)
         self._rehouse(backlog.clear_lane(None))
         self.pull(connection)
 
-    def _await_barrier(self, homecoming: Homecoming[PooledConnection]) -> None:
+    def _await_barrier(self, move: Move[PooledConnection]) -> None:
         """
-        Let keys go home when the pong says that what was sent on their stand-in was received.
+        Let keys move when the pong says that what was sent at their old home was received.
         """
-        homecoming.stand_in.barrier().addCallbacks(
-            lambda _: self.affinity.arrived(homecoming),
-            lambda _: self.affinity.stayed(homecoming),
-        ).addCallback(lambda _: self._rehouse(self.backlog.clear_lane(homecoming)))
+        move.old.barrier().addCallbacks(
+            lambda _: self.affinity.arrived(move),
+            lambda _: self.affinity.stayed(move),
+        ).addCallback(lambda _: self._rehouse(self.backlog.clear_lane(move)))
 
     def _rehouse(self, messages: Iterable[Message]) -> None:
         """
@@ -124,9 +131,9 @@ class Dispatch:
             if message.key is None:
                 lane = self.backlog.shared
             else:
-                homecoming = self.affinity.moving(message.key)
-                home = None if homecoming else self.affinity.home(message.key)
-                lane = self.backlog.lane_of(homecoming or home)
+                move = self.affinity.moving(message.key)
+                home = None if move else self.affinity.home(message.key)
+                lane = self.backlog.lane_of(move or home)
                 if home is not None:
                     homes.add(home)
             lanes.setdefault(id(lane), (lane, []))[1].append(message)
@@ -134,7 +141,7 @@ class Dispatch:
             self.backlog.insert(its_messages, lane)
         for connection in homes:
             self.pull(connection)
-        while self.backlog.shared:
+        while self.backlog.shared and not self.resting:
             free = self.choose()
             if free is None:
                 break
@@ -149,10 +156,11 @@ class Dispatch:
         backlog = self.backlog
         self._in_service.discard(connection)
         self.refresh(connection)
-        stranded: list[Message] = []
-        for homecoming in self.affinity.lost(connection):
-            stranded += backlog.clear_lane(homecoming)
-        stranded += backlog.clear_lane(connection)
+        leaving, ended = self.affinity.closing(connection)
+        self._leaving[connection] = leaving
+        stranded = backlog.clear_lane(connection)
+        for move in ended:
+            stranded += backlog.clear_lane(move)
         occupied_by, connection.occupied_by = connection.occupied_by, None
         broken: dict[FragmentedMessage, list[Message]] = {}
         if occupied_by is not None:
@@ -162,14 +170,27 @@ class Dispatch:
                 broken.setdefault(message.fragmented, []).append(message)
             else:
                 stranded.append(message)
-                self.requeued += message.pinned is None
+                self.requeued += message.pinned is None and self._ending is None
         for fragmented, its_fragments in broken.items():
             stranded += self._restart(fragmented, its_fragments)
-        self._rehouse(m for m in stranded if m.pinned is None)
+        if self._ending is None:
+            self._rehouse(message for message in stranded if message.pinned is None)
         for message in stranded:
             if message.pinned is not None:
                 self.drop(message, NotConnected(), "connection lost")
+            elif self._ending is not None:
+                self.drop(message, self._ending(), "closed")
         self.check_emptied()
+
+    def gone(self, connection: PooledConnection) -> None:
+        """
+        A connection that has left has no transport any more, so that nothing it had written can
+        arrive after what others write.
+        """
+        leaving = self._leaving.pop(connection, None)
+        if leaving is not None:
+            self.affinity.arrived(leaving)
+            self._rehouse(self.backlog.clear_lane(leaving))
 
     def _restart(self, fragmented: FragmentedMessage, unwritten: list[Message]) -> list[Message]:
         """
@@ -179,11 +200,11 @@ class Dispatch:
             can go elsewhere.
         """
         fragmented.connection = None
-        if fragmented.written or fragmented.lost:
+        if fragmented.written or fragmented.lost or self._ending is not None:
             self._void(fragmented, unwritten)
             return []
         self.requeued += len(unwritten)
-        self.backlog.insert(unwritten[1:], fragmented.waiting)
+        self.backlog.insert(unwritten[1:], self.backlog.lane_of(fragmented))
         return unwritten[:1]
 
     def refresh(self, connection: PooledConnection) -> None:
@@ -202,11 +223,11 @@ class Dispatch:
         while connection.may_take:
             occupied_by = connection.occupied_by
             if occupied_by is not None:
-                message = next(iter(occupied_by.waiting), None)
+                message = backlog.first_of(occupied_by)
             elif connection in self._in_service:
-                message = backlog.next_for(connection)
+                message = None if self.resting else backlog.next_for(connection)
             else:  # during on_connect, only what was sent on just this connection
-                message = next(iter(backlog.lane_of(connection)), None)
+                message = backlog.first_of(connection)
             if message is None:
                 break
             backlog.remove(message)
@@ -216,11 +237,18 @@ class Dispatch:
             self._hand_over(message, connection)
         self.check_emptied()
 
+    def pull_all(self) -> None:
+        """Let every connection take what it can, after a rest."""
+        for connection in list(self._writable):
+            self.pull(connection)
+
     def _hand_over(self, message: Message, connection: PooledConnection) -> None:
         fragmented = message.fragmented
         if fragmented is not None:
             fragmented.connection = connection
             connection.occupied_by = None if message.fin else fragmented
+            if message.fin:
+                self.backlog.clear_lane(fragmented)  # which is empty: the last one has left it
             self.refresh(connection)
         if message.settles_when_written:
             connection.take(message)
@@ -238,6 +266,8 @@ class Dispatch:
         deferred, message.deferred = message.deferred, None
         if deferred is not None:
             deferred.errback(error)
+        elif message.fragmented is None and message.pinned is None:
+            self.unheard += 1
 
     def abandon(self, fragmented: FragmentedMessage) -> None:
         """
@@ -253,25 +283,27 @@ class Dispatch:
 
     def _void(self, fragmented: FragmentedMessage, unwritten: Iterable[Message] = ()) -> None:
         fragmented.lost = True
-        waiting = list(fragmented.waiting)
+        waiting = self.backlog.clear_lane(fragmented)
         if fragmented.opening.lane is not None:
+            self.backlog.remove(fragmented.opening)
             waiting.insert(0, fragmented.opening)
-        for message in waiting:
-            self.backlog.remove(message)
         for message in [*unwritten, *waiting]:
             self.drop(message, FragmentLost(), "fragment")
 
-    def forget_recovery(self) -> None:
-        """There is nothing any more to be worked off."""
+    def end(self, refusal: Callable[[], PoolError]) -> None:
+        """
+        The pool comes to its end: nothing is taken from the backlog any more, and what connections
+        give back fails with C{refusal}.
+        """
+        self.resting = True
+        self._ending = refusal
         self._worked_off = None
 
     def when_emptied(self) -> Deferred[None]:
         """Fires when nothing waits; cancelling it is harmless."""
         if not self.backlog.count:
             return succeed(None)
-        deferred: Deferred[None] = Deferred(self._emptied.remove)
-        self._emptied.append(deferred)
-        return deferred
+        return self._emptied.wait()
 
     def check_emptied(self) -> None:
         if self.backlog.count:
@@ -279,9 +311,7 @@ class Dispatch:
         worked_off, self._worked_off = self._worked_off, None
         if worked_off:
             self._recovered(worked_off)
-        waiters, self._emptied = self._emptied, []
-        for waiter in waiters:
-            waiter.callback(None)
+        self._emptied.fire()
 
 
 def stop_timer(message: Message) -> None:
