@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
-from ._arguments import check_close, check_ping
+from ._arguments import check_close, check_flags, check_ping, to_payload
+from ._fragments import FragmentedMessage
 from ._lifecycle import ConnectionState, Lifecycle, LifecycleOwner
 from ._pings import PingTracker
 from .errors import NotConnected
 from .interfaces import IPooledConnection, IWireListener
-from .messages import FragmentedMessage, Message, SendData, to_payload
+from .messages import Message, SendData
 from .stats import ConnectionStats
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ class PooledConnection:
         @since: 0.1.0
         """
         payload, is_binary = to_payload(data, binary)
+        check_flags(compress, mask, True)
         return self.send_payload(payload, is_binary, compress, mask, None)
 
     def send_payload(

@@ -18,6 +18,7 @@ class ConnectGate:
     def __init__(self, limit: int | None) -> None:
         self._limit = limit
         self._inside: set[Hashable] = set()
+        self._letting_in = False
         self._waiting: OrderedDict[Hashable, Callable[[], None]] = OrderedDict()
 
     def enter(self, who: Hashable, proceed: Callable[[], None]) -> None:
@@ -36,7 +37,11 @@ class ConnectGate:
         """
         self._waiting.pop(who, None)
         self._inside.discard(who)
+        if self._letting_in:
+            return  # called by an attempt that was over at once; the loop below goes on
+        self._letting_in = True
         while self._waiting and (self._limit is None or len(self._inside) < self._limit):
             following, proceed = self._waiting.popitem(last=False)
             self._inside.add(following)
             proceed()
+        self._letting_in = False

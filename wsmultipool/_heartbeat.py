@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+# Less than any clock shows: waiting for what rounding left over might not move the clock at all.
+_NO_TIME = 1e-6
+
 
 class Heartbeat:
     """
@@ -37,18 +40,23 @@ class Heartbeat:
         self._dead = dead
         self._last_heard = clock.seconds()
         self._deaf = False
+        self._pinged = False
         self._call: IDelayedCall | None = clock.callLater(interval, self._interval_over)
 
     def heard(self) -> None:
         """Octets arrived."""
         self._last_heard = self._clock.seconds()
+        if self._pinged:
+            self._pinged = False
+            self.stop()
+            self._call = self._clock.callLater(self._interval, self._interval_over)
 
     def set_deaf(self, deaf: bool) -> None:
         """
         While we do not read from the peer (C{pause_receiving}), its silence says nothing.
         """
         self._deaf = deaf
-        self.heard()
+        self.heard()  # which also forgets a ping under way
 
     def stop(self) -> None:
         """This life of the connection is over."""
@@ -61,16 +69,15 @@ class Heartbeat:
         now = self._clock.seconds()
         if self._deaf:
             self._last_heard = now
-        silence = now - self._last_heard
-        if silence < self._interval:
-            self._call = self._clock.callLater(self._interval - silence, self._interval_over)
+        to_wait = self._interval - (now - self._last_heard)
+        if to_wait > _NO_TIME:
+            self._call = self._clock.callLater(to_wait, self._interval_over)
         else:
-            self._call = self._clock.callLater(self._timeout, self._timeout_over, now)
+            self._pinged = True
+            self._call = self._clock.callLater(self._timeout, self._timeout_over)
             self._ping()
 
-    def _timeout_over(self, pinged: float) -> None:
+    def _timeout_over(self) -> None:
         self._call = None
-        if self._deaf or self._last_heard >= pinged:
-            self._interval_over()
-        else:
-            self._dead()
+        self._pinged = False
+        self._dead()

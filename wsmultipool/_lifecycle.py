@@ -18,12 +18,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
 
 from ._awaitables import call_user
 from ._heartbeat import Heartbeat
+from ._reasons import in_words
+from ._waiters import Waiters
 from .backoff import ExponentialBackoff
 from .errors import (
     CloseTimeout,
@@ -33,13 +36,13 @@ from .errors import (
     HeartbeatTimeout,
     OnConnectFailed,
     OpenTimeout,
+    ProtocolViolation,
     TransportFailed,
     UpgradeRejected,
 )
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IDelayedCall
-    from twisted.python.failure import Failure
 
     from ._connection import PooledConnection
     from ._gate import ConnectGate
@@ -115,13 +118,16 @@ class Lifecycle:
         self._request: UpgradeRequest | None = None
         self._wire: IWebSocketWire | None = None
         self._stage = ""
+        # What comes of an earlier attempt, too late, is told by its being another object.
+        self._attempt: object | None = None
         self._pending: Deferred[Any] | None = None
         self._timer: IDelayedCall | None = None
         self._failure: Exception | None = None
         self._not_before = 0.0
         self._opened_at: float | None = None
+        self._was_proven = False
         self._stopping = False
-        self._when_gone: list[Deferred[None]] = []
+        self._gone = Waiters()
 
     @property
     def stopped(self) -> bool:
@@ -131,7 +137,7 @@ class Lifecycle:
     @property
     def _busy(self) -> bool:
         """Whether there is, or will be, a transport whose end is to be waited for."""
-        return self._wire is not None or self._pending is not None
+        return self._wire is not None or self._attempt is not None
 
     @property
     def uptime(self) -> float | None:
@@ -141,9 +147,8 @@ class Lifecycle:
     @property
     def attempts(self) -> int:
         """Consecutive failures; 0 once it has stayed open for C{min_uptime}."""
-        return 0 if self._proven else self._failures
+        return 0 if self.state == "open" and self._proven() else self._failures
 
-    @property
     def _proven(self) -> bool:
         uptime = self.uptime
         return uptime is not None and uptime >= self._owner.options.min_uptime
@@ -163,18 +168,13 @@ class Lifecycle:
         """
         if not self._busy:
             return succeed(None)
-        gone: Deferred[None] = Deferred(self._forget_waiter)
-        self._when_gone.append(gone)
+        gone = self._gone.wait()
         if self._connection.up:
             assert self._wire is not None
             self._wire.close(code, reason)
         elif self.state == "connecting":
             self._give_up_attempt(ConnectionDropped("closed by this side before it was open"))
         return gone
-
-    def _forget_waiter(self, waiter: Deferred[None]) -> None:
-        if waiter in self._when_gone:
-            self._when_gone.remove(waiter)
 
     def stop(self, code: int, reason: str) -> None:
         """
@@ -215,56 +215,79 @@ class Lifecycle:
     def _connect(self) -> None:
         self.state = "connecting"
         self._failure = None
+        self._was_proven = False
         self._stage = "the headers"
+        self._attempt = attempt = object()
         self._set_timer(self._owner.options.open_timeout, self._open_timed_out)
-        pending: Deferred[Any] = self._owner.build_request(self.url).addCallback(self._dial)
-        self._pending = pending
-        pending.addCallbacks(self._dialled, self._dialling_failed)
+        pending: Deferred[Any] = self._owner.build_request(self.url)
+        pending.addCallback(self._dial, attempt)
+        self._await(pending, attempt, self._dialled, self._dialling_failed)
 
-    def _dial(self, request: UpgradeRequest) -> Deferred[object]:
+    def _await(
+        self,
+        pending: Deferred[Any],
+        attempt: object,
+        done: Callable[[], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """
+        Wait for user code or an endpoint, as long as the attempt lasts.  Neither is trusted to obey
+        when it is cancelled.
+        """
+        if attempt is not self._attempt:  # ended by what was just called
+            pending.addErrback(lambda _: None)
+            pending.cancel()
+            return
+        self._pending = pending
+
+        def on_result(result: object) -> None:
+            if attempt is not self._attempt:
+                return  # too late
+            self._pending = None
+            if isinstance(result, Failure):
+                failed(result.value or CancelledError())
+            else:
+                done()
+
+        pending.addBoth(on_result)
+
+    def _dial(self, request: UpgradeRequest, attempt: object) -> Deferred[object]:
+        if attempt is not self._attempt:
+            return fail(CancelledError())
         self._request = request
         self._stage = "the transport"
         owner = self._owner
         wire = owner.ws_factory.build_protocol(request, owner.options)
         endpoint = owner.ws_factory.build_endpoint(self._clock, self.url, owner.options)
-        return maybeDeferred(endpoint.connect, _OneProtocol(self, wire))
+        return maybeDeferred(endpoint.connect, _OneProtocol(self, wire, attempt))
 
-    def attach(self, wire: IWebSocketWire) -> bool:
+    def attach(self, wire: IWebSocketWire, attempt: object) -> bool:
         """
         The transport of C{wire} is there.
 
         @return: whether it is still wanted.
         """
-        if self.state != "connecting" or self._failure is not None:
+        if attempt is not self._attempt or self._wire is not None:
             return False
         self._wire = wire
         self._stage = "the WebSocket handshake"
         wire.listener = self._connection
         return True
 
-    def _dialled(self, _: object) -> None:
-        # What follows is told by the wire, and may have been told already: on_connect, which is
-        # what is pending then, may be running, and the wire may even be lost.
-        if self._stage == "the WebSocket handshake":
-            self._pending = None
-            if self._wire is None:
-                self._ended(self._failure, 1006, "")
+    def _dialled(self) -> None:
+        # What follows is told by the wire, and may have been told already.
+        if self._wire is None:
+            self._dialling_failed(TransportFailed("the endpoint made no connection"))
 
-    def _dialling_failed(self, failure: Failure) -> None:
+    def _dialling_failed(self, error: BaseException) -> None:
         """
         The headers, or the transport, could not be had.
         """
-        self._pending = None
-        if self._wire is not None:
-            # The endpoint has failed after it connected the wire: that one tells when it is gone.
-            self._wire.abort()
-            return
-        error = failure.value
         if not isinstance(error, ConnectionFailed):
-            described = TransportFailed(str(error) or type(error).__name__)
+            described = TransportFailed(in_words(error))
             described.__cause__ = error
             error = described
-        self._ended(self._failure or error, 1006, "")
+        self._give_up_attempt(error)
 
     def wire_open(self, response: UpgradeResponse) -> None:
         """The upgrade was accepted."""
@@ -281,24 +304,21 @@ class Lifecycle:
             self._open()
             return
         self._stage = "on_connect"
-        self._pending = pending = call_user(on_connect, self._connection)
-        pending.addCallbacks(self._on_connect_done, self._on_connect_failed)
+        # Not self._pending alone: the endpoint's Deferred may fire after it has connected.
+        self._attempt = attempt = object()
+        pending = call_user(on_connect, self._connection)
+        self._await(pending, attempt, self._on_connect_done, self._on_connect_failed)
 
-    def _on_connect_done(self, _: object) -> None:
-        self._pending = None
-        if self._wire is None:
-            self._ended(self._failure, 1006, "")
-        elif self._connection.up and self._failure is None:
+    def _on_connect_done(self) -> None:
+        if self._connection.up:
             self._open()
-        # else it was closed, or ran out of time, meanwhile: the wire tells when it is gone
+        # else it is being closed: the wire tells when it is gone
 
-    def _on_connect_failed(self, failure: Failure) -> None:
-        self._pending = None
-        if self._wire is None:
-            self._ended(self._failure, 1006, "")
-        elif self._connection.up and self._failure is None:
+    def _on_connect_failed(self, error: BaseException) -> None:
+        if self._connection.up:
             self._failure = OnConnectFailed()
-            self._failure.__cause__ = failure.value
+            self._failure.__cause__ = error
+            assert self._wire is not None
             self._wire.close(1000, "")
 
     def wire_rejected(self, response: UpgradeResponse) -> None:
@@ -318,17 +338,23 @@ class Lifecycle:
         self._give_up_attempt(OpenTimeout(self._owner.options.open_timeout, self._stage))
 
     def _give_up_attempt(self, error: Exception) -> None:
-        """
-        The attempt is not wanted any more.  What is under way reports its end as always.
-        """
         if self._failure is None:
             self._failure = error
         self._drop()
 
     def _drop(self) -> None:
-        wire, pending = self._wire, self._pending
-        if wire is not None:
-            wire.abort()
+        """
+        What is under way is not wanted any more.  A transport tells when it is gone.
+        """
+        self._forget_attempt()
+        if self._wire is not None:
+            self._wire.abort()
+        else:
+            self._ended(self._failure, 1006, "")
+
+    def _forget_attempt(self) -> None:
+        self._attempt = None
+        pending, self._pending = self._pending, None
         if pending is not None:
             pending.cancel()
 
@@ -336,6 +362,7 @@ class Lifecycle:
 
     def _open(self) -> None:
         self._clear_timer()
+        self._attempt = None
         self.state = "open"
         self.opens += 1
         self._opened_at = self._clock.seconds()
@@ -384,6 +411,7 @@ class Lifecycle:
         """Nothing can be sent any more."""
         if self.state == "open":
             self.state = "closing"
+            self._was_proven = self._proven()
         heartbeat, self._heartbeat = self._heartbeat, None
         if heartbeat is not None:
             heartbeat.stop()
@@ -395,12 +423,13 @@ class Lifecycle:
         """The transport is gone."""
         self._leave_service()
         self._wire = None
-        if self._pending is None:
-            self._ended(self._failure or error, code, reason)
-        else:
-            # on_connect, or the endpoint, does not know yet.  Once it does, it comes to the end.
-            self._failure = self._failure or error or ConnectionDropped("closed by the peer")
-            self._pending.cancel()
+        self._forget_attempt()
+        # That the peer broke the protocol is what we closed, and perhaps waited in vain, for.
+        if self._failure is not None and not isinstance(error, ProtocolViolation):
+            error = self._failure
+        if error is None and self._opened_at is None and not self._stopping:
+            error = ConnectionDropped(f"closed by the peer ({code}) before it was open")
+        self._ended(error, code, reason)
 
     def _ended(self, error: Exception | None, code: int, reason: str) -> None:
         """
@@ -409,7 +438,7 @@ class Lifecycle:
         owner = self._owner
         self._clear_timer()
         owner.gate.leave(self)
-        if self._proven:
+        if self._was_proven:
             self._failures = 0
             self._backoff.reset()
         else:
@@ -419,9 +448,7 @@ class Lifecycle:
         if self.state != "destroyed":
             self.state = "closed"
         self._connection.forget_pings(error or ConnectionDropped("closed"))
-        waiters, self._when_gone = self._when_gone, []
-        for waiter in waiters:
-            waiter.callback(None)
+        self._gone.fire()
         owner.connection_ended(self._connection, was_open, error, code, reason)
         # From here on, what user code did in the meantime counts.
         most = owner.options.max_reconnect_attempts
@@ -459,9 +486,10 @@ class _OneProtocol(Factory):
 
     noisy = False
 
-    def __init__(self, life: Lifecycle, wire: IWebSocketWire) -> None:
+    def __init__(self, life: Lifecycle, wire: IWebSocketWire, attempt: object) -> None:
         self._life = life
         self._wire = wire
+        self._attempt = attempt
 
     def buildProtocol(self, addr: IAddress | None) -> IWebSocketWire | None:  # type: ignore[override]
-        return self._wire if self._life.attach(self._wire) else None
+        return self._wire if self._life.attach(self._wire, self._attempt) else None

@@ -61,20 +61,22 @@ class PingTracker:
         now = self._clock.seconds()
         self.latency = now - match.sent
         answered = []
-        while self._pending:
+        while True:
             ping = next(iter(self._pending))
             self._forget(ping)
             answered.append(ping)
             if ping is match:
                 break
         for ping in answered:
-            ping.answered.callback(now - ping.sent)
+            if not ping.answered.called:  # cancelled by what another one of them called
+                ping.answered.callback(now - ping.sent)
 
     def fail_all(self, error: Exception) -> None:
         """The connection is gone, and with it every pong still expected."""
         for ping in list(self._pending):
             self._forget(ping)
-            ping.answered.errback(error)
+            if not ping.answered.called:
+                ping.answered.errback(error)
 
     def _timed_out(self, ping: _Ping, timeout: float) -> None:
         ping.timer = None

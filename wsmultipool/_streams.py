@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
+from ._waiters import Waiters
 
 if TYPE_CHECKING:
     from .pool import ReconnectingPoolFactory
@@ -36,7 +36,7 @@ class MessageStream:
         self._release = release
         self._received: deque[ReceivedMessage] = deque()
         self._bytes = 0
-        self._waiting: deque[Deferred[None]] = deque()
+        self._arrival = Waiters()
         self._holding = False
         self._ended = False
         pool.on("message", self._on_message)
@@ -48,9 +48,7 @@ class MessageStream:
         while not self._received:
             if self._ended:
                 raise StopAsyncIteration
-            arrival: Deferred[None] = Deferred(self._waiting.remove)
-            self._waiting.append(arrival)
-            await arrival
+            await self._arrival.wait()
         message = self._received.popleft()
         self._bytes -= len(message[0])
         if self._holding and not self._above(0.5):
@@ -77,7 +75,7 @@ class MessageStream:
             self._holding = False
             self._pool._hold_receiving(self, False)
         self._release(self)
-        self._wake()
+        self._arrival.fire()
 
     def _on_message(self, data: bytes, is_binary: bool, connection_id: int) -> None:
         self._received.append((data, is_binary, connection_id))
@@ -85,12 +83,7 @@ class MessageStream:
         if not self._holding and self._above(1):
             self._holding = True
             self._pool._hold_receiving(self, True)
-        self._wake()
+        self._arrival.fire()
 
     def _above(self, part: float) -> bool:
         return self._bytes >= part * _MOST_BYTES or len(self._received) >= part * _MOST_MESSAGES
-
-    def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, deque()
-        for arrival in waiting:
-            arrival.callback(None)

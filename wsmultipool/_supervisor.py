@@ -17,6 +17,7 @@ from ._gate import ConnectGate
 from ._intake import Intake
 from ._request import build_request
 from ._turn import EndOfTurn
+from ._waiters import Waiters
 from .balancers import RoundRobin
 from .errors import GaveUp, PoolClosed, PoolExhausted
 from .stats import PoolStats
@@ -58,7 +59,7 @@ class Supervisor:
         self.gate = ConnectGate(options.max_connecting)
         self.end_of_turn = EndOfTurn(reactor)
         self.dispatch = Dispatch(options.balancer or RoundRobin(), self._recovered)
-        self.intake = Intake(reactor, options, self.dispatch)
+        self.intake = Intake(reactor, options, self.dispatch, self.end_of_turn)
         self.connections: list[PooledConnection] = []
         self.closing = False
         self.ended = False
@@ -72,13 +73,15 @@ class Supervisor:
         self._next_id = 0
         self._retired: Counter[str] = Counter()
         self._receiving = True
-        self._waiting_for_open: list[Deferred[None]] = []
-        self._waiting_for_ready: list[Deferred[None]] = []
-        self._waiting_for_end: list[Deferred[None]] = []
+        self._waiting_for_open = Waiters()
+        self._waiting_for_ready = Waiters()
+        self._waiting_for_end = Waiters()
         self._started = False
         self._ready = False
         self._to_close = 0  # connections that opened and have not closed
         self._drain_timer: IDelayedCall | None = None
+        self._emptied: Deferred[None] | None = None
+        self._drained: Callable[[], None] | None = None
         self._add(options.pool_size)
 
     # Counting
@@ -125,21 +128,18 @@ class Supervisor:
         """Fires when all are."""
         return self._when(self._ready, self._waiting_for_ready)
 
-    def _when(self, already: bool, waiting: list[Deferred[None]]) -> Deferred[None]:
+    def _when(self, already: bool, waiters: Waiters) -> Deferred[None]:
         if self.closing:
             return fail(PoolClosed())
         if self.exhausted:
             return fail(PoolExhausted())
         if already:
             return succeed(None)
-        waiter: Deferred[None] = Deferred(waiting.remove)
-        waiting.append(waiter)
-        return waiter
+        return waiters.wait()
 
     def _fail_waiters(self, error: Exception) -> None:
-        for waiting in (self._waiting_for_open, self._waiting_for_ready):
-            for waiter in _taken_out_of(waiting):
-                waiter.errback(error)
+        self._waiting_for_open.fail(error)
+        self._waiting_for_ready.fail(error)
 
     # Starting, and the number of connections
 
@@ -169,11 +169,14 @@ class Supervisor:
                 self.intake.accept()
             if self._started:
                 self._start_new()
-        # Those not open are missed least, then the youngest.
-        by_worth = sorted(self.connections, key=lambda c: (c.is_open, -c.id))
+        # Those not open are missed least, most of all those that gave up; then the youngest.
+        was_ready = self._ready
+        by_worth = sorted(self.connections, key=lambda c: (c.is_open, not c.gave_up, -c.id))
         let_go = [self._let_go(connection) for connection in by_worth[: max(0, present - size)]]
+        if was_ready and size <= present:
+            self._ready = True  # as before, which is no news
         self._check_ready()
-        return DeferredList(let_go).addCallback(lambda _: None)
+        return DeferredList(let_go, consumeErrors=True).addCallback(lambda _: None)
 
     def _add(self, number: int) -> None:
         for _ in range(number):
@@ -182,12 +185,10 @@ class Supervisor:
             self._next_id += 1
             self.connections.append(connection)
             self._alive.add(connection)
-            self.dispatch.affinity.add(connection)
         self._ready = False
 
     def _let_go(self, connection: PooledConnection) -> Deferred[None]:
         self.connections.remove(connection)
-        self.dispatch.affinity.remove(connection)
         gone = self._leaving[connection] = Deferred()
         connection.stop(1000, "")
         return gone
@@ -204,8 +205,7 @@ class Supervisor:
         """End with closing handshakes."""
         if self.ended:
             return succeed(None)
-        waiter: Deferred[None] = Deferred(self._waiting_for_end.remove)
-        self._waiting_for_end.append(waiter)
+        waiter = self._waiting_for_end.wait()
         if not self.closing:
             draining = self._started and not self.exhausted and self.dispatch.backlog.count
             self._refuse()
@@ -220,10 +220,11 @@ class Supervisor:
         if self.ended:
             return
         self._refuse()
+        self._end_drain()
+        self.dispatch.end(PoolClosed)
+        self.intake.fail_waiting("closed")
         for connection in [*self.connections, *self._leaving]:
             connection.destroy()
-        self._clear_drain_timer()
-        self.intake.fail_waiting("closed")
 
     def _refuse(self) -> None:
         if not self.closing:
@@ -232,39 +233,49 @@ class Supervisor:
             self._fail_waiters(PoolClosed())
 
     def _drain(self, seconds: float, code: int, reason: str) -> None:
-        emptied = self.dispatch.when_emptied()
-        self._drain_timer = self.reactor.callLater(seconds, emptied.cancel)
-        emptied.addErrback(lambda _: None)  # out of time
-        emptied.addCallback(lambda _: self._stop_all(code, reason))
+        def drained() -> None:
+            self._end_drain()
+            self._stop_all(code, reason)
+
+        self._drained = drained
+        self._drain_timer = self.reactor.callLater(seconds, drained)
+        self._emptied = self.dispatch.when_emptied()
+        self._emptied.addCallbacks(lambda _: drained(), lambda _: None)
+
+    def _end_drain(self) -> None:
+        self._drained = None
+        timer, self._drain_timer = self._drain_timer, None
+        emptied, self._emptied = self._emptied, None
+        if timer is not None and timer.active():
+            timer.cancel()
+        if emptied is not None:
+            emptied.cancel()
 
     def _stop_all(self, code: int, reason: str) -> None:
-        self._clear_drain_timer()
+        self.dispatch.end(PoolClosed)
         self.intake.fail_waiting("closed")
         for connection in list(self.connections):
             connection.stop(code, reason)
-
-    def _clear_drain_timer(self) -> None:
-        timer, self._drain_timer = self._drain_timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
 
     def _check_ended(self) -> None:
         if self.ended or not self.closing or self._alive:
             return
         self.ended = True
         self.end_of_turn.cancel()
-        # What connections gave back while they were closing has nowhere to go.
-        lost = self.intake.fail_waiting("closed")
-        if lost:
+        self._report_unheard()
+        self._logger.info("%s: closed", self._name)
+        self._when_ended()
+        self._waiting_for_end.fire()
+
+    def _report_unheard(self) -> None:
+        """Messages that had been taken once, and could not be sent after all, have no Deferred."""
+        unheard, self.dispatch.unheard = self.dispatch.unheard, 0
+        if unheard:
             self._logger.error(
                 "%s: %d messages were taken by connections that could not write them any more",
                 self._name,
-                lost,
+                unheard,
             )
-        self._logger.info("%s: closed", self._name)
-        self._when_ended()
-        for waiter in _taken_out_of(self._waiting_for_end):
-            waiter.callback(None)
 
     # What connections tell (ConnectionOwner)
 
@@ -287,8 +298,7 @@ class Supervisor:
         self.dispatch.opened(connection)
         self._events.emit("open", connection.id)
         if self.open_count:
-            for waiter in _taken_out_of(self._waiting_for_open):
-                waiter.callback(None)
+            self._waiting_for_open.fire()
         self._check_ready()
 
     def _check_ready(self) -> None:
@@ -298,8 +308,7 @@ class Supervisor:
             self._logger.info("%s: all %d connections are open", self._name, self.open_count)
             self._events.emit("pool:ready")
             if self._ready:
-                for waiter in _taken_out_of(self._waiting_for_ready):
-                    waiter.callback(None)
+                self._waiting_for_ready.fire()
         elif not ready:
             self._ready = False
 
@@ -314,6 +323,7 @@ class Supervisor:
         code: int,
         reason: str,
     ) -> None:
+        self.dispatch.gone(connection)
         if error is not None:
             if self._events.listeners("error"):
                 self._logger.warn("%s: connection %d: %s", self._name, connection.id, error)
@@ -327,12 +337,14 @@ class Supervisor:
                 self._events.emit("pool:empty")
 
     def connection_gave_up(self, connection: PooledConnection, error: GaveUp) -> None:
-        self.dispatch.affinity.remove(connection)
         self._logger.error("%s: %s", self._name, error)
         self._events.emit("error", error, connection.id)
-        if self.exhausted and not self.closing:
+        if self.exhausted and self._drained is not None:
+            self._drained()  # there is nothing any more to drain to
+        elif self.exhausted and not self.closing:
             self.intake.refuse(PoolExhausted)
             self.intake.fail_waiting("exhausted")
+            self._report_unheard()
             self._fail_waiters(PoolExhausted())
 
     def connection_stopped(self, connection: PooledConnection) -> None:
@@ -355,10 +367,3 @@ class Supervisor:
     def _recovered(self, messages: int) -> None:
         self._logger.info("%s: sent %d messages that had been waiting", self._name, messages)
         self._events.emit("drain", messages)
-
-
-def _taken_out_of(waiting: list[Deferred[None]]) -> list[Deferred[None]]:
-    """Empty the list before its Deferreds fire: what they call may wait anew."""
-    waiters = waiting[:]
-    waiting.clear()
-    return waiters

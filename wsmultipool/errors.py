@@ -32,6 +32,8 @@ C{__cause__}.  No text holds a credential, a header value the user gave, or a UR
 
 Mistakes of the caller (a wrong type, an option out of range) are C{TypeError} and C{ValueError},
 raised at once; they are not part of this tree.
+
+@since: 0.1.0
 """
 
 from __future__ import annotations
@@ -220,7 +222,9 @@ class OpenTimeout(ConnectionFailed, TimeoutError):
     """
 
     def __init__(self, timeout: float, stage: str) -> None:
-        super().__init__(timeout, stage)
+        super().__init__(timeout)
+        # Two arguments would be an errno and its text to OSError, which TimeoutError is.
+        self.args = (timeout, stage)
         self.timeout = timeout
         self.stage = stage
 
