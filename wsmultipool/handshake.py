@@ -71,7 +71,8 @@ class UpgradeResponse:
         value = self.headers.get("retry-after", "").strip()
         if value.isascii() and value.isdigit():
             # The length is checked first: int() of a very long string is refused by Python.
-            seconds = float(value) if len(value) < 12 else _LONGEST_RETRY_AFTER
+            digits = value.lstrip("0") or "0"
+            seconds = float(digits) if len(digits) < 12 else _LONGEST_RETRY_AFTER
             return min(seconds, _LONGEST_RETRY_AFTER)
         wanted = _timestamp(value)
         if wanted is None:
