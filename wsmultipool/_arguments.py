@@ -4,7 +4,8 @@ Checks of what callers give to the verbs; those of options are in L{wsmultipool.
 
 from __future__ import annotations
 
-from ._validation import check_integer, check_number
+from ._validation import check_bool, check_integer, check_number
+from .messages import SendData
 
 LONGEST_CONTROL_PAYLOAD = 125
 """Octets that a ping, a pong or a Close frame can carry (RFC 6455, section 5.5)."""
@@ -20,6 +21,16 @@ def check_timeout(timeout: float | None) -> None:
     """
     if timeout is not None:
         check_number("timeout", timeout, above=0)
+
+
+def check_flags(compress: bool | None, mask: bool, fin: bool) -> None:
+    """
+    @raise TypeError: one of them is merely true or false.
+    """
+    if compress is not None:
+        check_bool("compress", compress)
+    check_bool("mask", mask)
+    check_bool("fin", fin)
 
 
 def check_ping(data: object, timeout: float | None) -> bytes:
@@ -61,3 +72,36 @@ def check_close(code: int, reason: str, drain: float | None = None) -> None:
         raise ValueError(f"reason: at most {most} bytes of UTF-8, not {size}")
     if drain is not None:
         check_number("drain", drain, at_least=0)
+
+
+def to_payload(data: SendData, binary: bool | None, whole: bool = True) -> tuple[bytes, bool]:
+    """
+    Check what a caller wants to send.
+
+    @param binary: C{None} for "by the type of C{data}".
+    @param whole: false for a fragment, whose text is checked by L{FragmentedMessage.check_text}.
+    @return: the octets, and whether they are sent as binary.
+    @raise TypeError: C{data} is none of L{SendData}, or C{binary} is no bool.
+    @raise ValueError: C{data} can't be encoded as, or is not, UTF-8.
+    """
+    if binary is not None and type(binary) is not bool:
+        raise TypeError(f"binary: True, False or None is wanted, not {binary!r}")
+    if isinstance(data, str):
+        try:
+            return data.encode(), bool(binary)
+        except UnicodeEncodeError as error:
+            raise ValueError(f"data: text that can't be UTF-8: {error.reason}") from None
+    if isinstance(data, bytes):
+        payload = data
+    elif isinstance(data, (bytearray, memoryview)):
+        payload = bytes(data)  # a copy: the caller may go on changing the buffer
+    else:
+        raise TypeError(
+            f"data: str, bytes, bytearray or memoryview is wanted, not {type(data).__name__}"
+        )
+    if binary is False and whole:
+        try:
+            payload.decode()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"data: bytes sent as text must be UTF-8: {error.reason}") from None
+    return payload, binary is not False

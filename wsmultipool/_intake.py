@@ -14,16 +14,25 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
-from ._arguments import check_timeout
+from ._arguments import check_flags, check_timeout, to_payload
 from ._dispatch import stop_timer
+from ._fragments import FragmentedMessage
 from .errors import BufferFull, FragmentLost, NotConnected, PoolError, QueueOverflow, SendTimeout
-from .messages import FragmentedMessage, Message, SendData, to_payload
+from .messages import Message, SendData
 
 if TYPE_CHECKING:
     from ._connection import PooledConnection
     from ._dispatch import Dispatch
+    from ._turn import EndOfTurn
     from .messages import Lane
     from .options import PoolOptions
+
+
+# After so many messages the reactor gets a turn, however many connections could still take some:
+# a caller in a loop over awaited sends would otherwise stop everything else until all are full.
+# Many connections need more of them, to have enough frames each for one write.
+_WITHOUT_REST = 16384
+_WITHOUT_REST_EACH = 64
 
 
 class Intake:
@@ -36,12 +45,15 @@ class Intake:
         clock: IReactorTime,
         options: PoolOptions,
         dispatch: Dispatch,
+        end_of_turn: EndOfTurn,
     ) -> None:
         self._clock = clock
         self._options = options
         self._dispatch = dispatch
         self._backlog = dispatch.backlog
+        self._end_of_turn = end_of_turn
         self._sequence = count()
+        self._rest_at = _WITHOUT_REST
         self._refusal: Callable[[], PoolError] | None = None
 
     def send(
@@ -65,6 +77,8 @@ class Intake:
         payload, is_binary = to_payload(data, binary, whole)
         if timeout is not None:
             check_timeout(timeout)
+        if compress is not None or mask is not True or fin is not True:
+            check_flags(compress, mask, fin)
         if self._refusal is not None:
             return fail(self._refusal())
         message = Message(payload, is_binary, compress, mask, key, None, next(self._sequence))
@@ -76,12 +90,16 @@ class Intake:
             connection = None if lane else self._dispatch.choose()
         else:
             lane, connection = self._dispatch.place(key)
-        if connection is not None and (
-            backlog.size + self._dispatch.held + len(payload) <= self._options.max_buffered_bytes
-        ):
-            connection.take(message)
-            return succeed(connection.id)
-        return self._admit(message) or self._wait(message, lane, timeout)
+        if connection is not None and len(payload) <= self._options.max_buffered_bytes:
+            if message.sequence < self._rest_at:
+                connection.take(message)
+                return succeed(connection.id)
+            self._rest()
+        try:
+            victim = self._room_for(message)
+        except PoolError as refusal:
+            return fail(refusal)
+        return self._wait(message, lane, timeout, victim)
 
     def send_on(
         self,
@@ -100,11 +118,11 @@ class Intake:
         message = Message(
             payload, is_binary, compress, mask, None, connection, next(self._sequence)
         )
-        refused = self._admit(message)
-        if refused is not None:
-            return refused
-        lane = self._backlog.lane_of(connection)
-        result = self._wait(message, lane, timeout)
+        try:
+            victim = self._room_for(message)
+        except PoolError as refusal:
+            return fail(refusal)
+        result = self._wait(message, self._backlog.lane_of(connection), timeout, victim)
         self._dispatch.pull(connection)
         return result
 
@@ -125,12 +143,11 @@ class Intake:
         message.compress = fragmented.compress
         message.mask = fragmented.mask
         before = fragmented.check_text(message.payload, fin)
-        refused = self._admit(message)
-        if refused is not None:
+        try:
+            victim = self._room_for(message)
+        except PoolError as refusal:
             fragmented.uncheck_text(before)
-            return refused
-        if fragmented.lost:  # its first fragment was just dropped to make room
-            return self._send_fragment(message, fin, timeout)
+            return fail(refusal)
         if fin:
             fragmented.complete = True
             self._dispatch.fragmented.pop(key, None)
@@ -139,11 +156,23 @@ class Intake:
         if opening:
             lane, connection = self._dispatch.place(key)
         else:
-            lane, connection = fragmented.waiting, fragmented.connection
-        result = self._wait(message, lane, timeout)
+            lane, connection = self._backlog.lane_of(fragmented), fragmented.connection
+        result = self._wait(message, lane, timeout, victim)
         if connection is not None:
             self._dispatch.pull(connection)
         return result
+
+    def _rest(self) -> None:
+        if not self._dispatch.resting:
+            self._dispatch.resting = True
+            self._end_of_turn.add(self._go_on)
+
+    def _go_on(self) -> None:
+        self._dispatch.resting = False
+        self._rest_at = next(self._sequence) + max(
+            _WITHOUT_REST, _WITHOUT_REST_EACH * self._dispatch.in_service_count
+        )
+        self._dispatch.pull_all()
 
     # Limits
 
@@ -155,11 +184,12 @@ class Intake:
     def _fits(self, size: int) -> bool:
         return self.buffered + size <= self._options.max_buffered_bytes
 
-    def _admit(self, message: Message) -> Deferred[int] | None:
+    def _room_for(self, message: Message) -> Message | None:
         """
         Apply the limits to a message that may have to wait.
 
-        @return: a failed Deferred if the message is refused.
+        @return: the message to drop in its favour, if any.
+        @raise PoolError: it is refused.
         """
         options = self._options
         backlog = self._backlog
@@ -167,28 +197,33 @@ class Intake:
         # While nothing waits, one message may exceed the bound: otherwise a caller who awaits each
         # send, and so never has more than one waiting, would get errors instead of backpressure.
         if size > options.max_buffered_bytes or (backlog.count and not self._fits(size)):
-            return fail(BufferFull(size, self.buffered, options.max_buffered_bytes))
+            raise BufferFull(size, self.buffered, options.max_buffered_bytes)
         if self._dispatch.in_service_count or message.pinned is not None:
             return None
         limit = options.message_queue_size
         if limit == 0:
-            return fail(NotConnected())
-        if backlog.undecided >= limit and options.overflow != "wait":
-            oldest = None
-            if options.overflow == "drop_oldest":
-                oldest = backlog.oldest(lambda m: m.deferred is not None)
-            if oldest is None:
-                self._dispatch.dropped["overflow"] += 1
-                return fail(QueueOverflow(limit))
-            self._give_up_on(oldest, QueueOverflow(limit), "overflow")
-        return None
+            raise NotConnected()
+        if backlog.undecided < limit or options.overflow == "wait":
+            return None
+        victim = None
+        if options.overflow == "drop_oldest":
+            victim = backlog.oldest(lambda m: m.deferred is not None)
+        if victim is None:
+            self._dispatch.dropped["overflow"] += 1
+            raise QueueOverflow(limit)
+        return victim
 
-    def _wait(self, message: Message, lane: Lane, timeout: float | None) -> Deferred[int]:
+    def _wait(
+        self, message: Message, lane: Lane, timeout: float | None, victim: Message | None
+    ) -> Deferred[int]:
         deferred: Deferred[int] = Deferred(lambda _: self._withdraw(message))
         message.deferred = deferred
         if timeout is not None:
             message.timer = self._clock.callLater(timeout, self._expire, message, timeout)
         self._backlog.append(message, lane)
+        if victim is not None:
+            # Last, as its caller hears of it at once, and may send, or end the pool.
+            self._give_up_on(victim, QueueOverflow(self._options.message_queue_size), "overflow")
         return deferred
 
     # What waits is withdrawn
@@ -230,22 +265,13 @@ class Intake:
         """Undo L{refuse}."""
         self._refusal = None
 
-    def fail_waiting(self, reason: str) -> int:
-        """
-        Fail everything that waits with the refusal.
-
-        @return: how many of these messages had come back from a lost connection, so that nobody
-            waits to hear of them: their callers were told that they had been taken.
-        """
-        assert self._refusal is not None
-        unheard = 0
-        waiting = list(self._backlog)
-        for message in waiting:
-            if message.lane is not None:
+    def fail_waiting(self, reason: str) -> None:
+        """Fail everything that waits with the refusal."""
+        refusal = self._refusal
+        assert refusal is not None
+        for message in list(self._backlog):
+            if message.lane is not None:  # not withdrawn by what another one of them called
                 self._backlog.remove(message)
-                unheard += message.deferred is None
-                self._dispatch.drop(message, self._refusal(), reason)
+                self._dispatch.drop(message, refusal(), reason)
         self._dispatch.fragmented.clear()
-        self._dispatch.forget_recovery()
         self._dispatch.check_emptied()
-        return unheard

@@ -15,17 +15,17 @@ from twisted.internet.defer import Deferred, DeferredList, fail
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from ._arguments import check_close, check_ping, check_timeout
+from ._arguments import check_close, check_flags, check_ping, check_timeout, to_payload
 from ._autobahn import WebSocketFactory
 from ._endpoints import check_options
+from ._pool_logger import as_pool_logger, guarded
 from ._streams import MessageStream
 from ._supervisor import Supervisor
 from ._validation import check_bool, check_integer
 from .errors import NotConnected, PoolClosed
 from .events import EventEmitter
 from .interfaces import IWebSocketPool
-from .loggers import as_pool_logger, guarded
-from .messages import SendData, to_payload
+from .messages import SendData
 from .options import PoolOptions, ServerURL, TLSOptions
 
 if TYPE_CHECKING:
@@ -221,6 +221,7 @@ class ReconnectingPoolFactory(EventEmitter):
         @since: 0.1.0
         """
         payload, is_binary = to_payload(data, binary)
+        check_flags(compress, mask, True)
         check_timeout(timeout)
         return _each(
             [
@@ -399,6 +400,8 @@ class ReconnectingPoolFactory(EventEmitter):
         @since: 0.1.0
         """
         check_close(code, reason, drain)
+        if drain and self._start_call is not None:
+            self.start()  # or there would be nothing to drain to
         self._forget_start_call()
         return self._supervisor.close(code, reason, drain)
 
