@@ -28,6 +28,7 @@ from zope.interface import implementer
 
 from ._endpoints import build_endpoint
 from ._framing import BINARY, COMPRESSED, CONTINUATION, FIN, PONG, TEXT, encode_frame
+from ._reasons import in_words
 from ._rejection import read_rejection
 from ._write_queue import WriteQueue
 from .errors import (
@@ -51,6 +52,7 @@ __all__ = ["WebSocketFactory"]
 
 _LONGEST_HEAD = 65536
 
+_ACCEPTED = re.compile(rb"HTTP/1\.[01] +101\b")
 _HOST_LINE = re.compile(rb"(?m)^Host: .*\r\n")
 
 _NO_STATUS = 1005  # RFC 6455, section 7.1.5
@@ -84,6 +86,8 @@ class PoolProtocol(WebSocketClientProtocol):
     # Autobahn and Twisted do not say more of these than that they may be None.
     transport: Any
     _perMessageCompress: Any
+    localCloseCode: Any
+    localCloseReason: Any
 
     def __init__(self, request: UpgradeRequest, compression_threshold: int) -> None:
         super().__init__()
@@ -92,6 +96,7 @@ class PoolProtocol(WebSocketClientProtocol):
         self._compressing = False
         self._queue = WriteQueue()
         self._receiving = True
+        self._consuming = False
         self._error: Exception | None = None
         self._rejecting = False
         self._lost_reason: Failure | None = None
@@ -166,17 +171,21 @@ class PoolProtocol(WebSocketClientProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.listener.wire_heard()
-        self._guarded(self._dataReceived, data)
+        self._dataReceived(data)
 
-    def _guarded(self, parse: Any, *args: object) -> None:
+    def consumeData(self) -> None:
+        # It is called again by Autobahn, from within, for what follows the handshake.
+        outer, self._consuming = self._consuming, True
         # An exception here would be a flaw in Autobahn's parser that the peer has found.  Twisted
         # would log a traceback and drop the connection; the pool wants the reason.
         try:
-            parse(*args)
+            super().consumeData()
         except Exception as error:
             self._error = ProtocolViolation(1002, f"its octets upset the parser: {error!r}")
             self._error.__cause__ = error
             self.abort()
+        finally:
+            self._consuming = outer
 
     def processData(self) -> bool:
         return self._receiving and bool(super().processData())
@@ -190,8 +199,8 @@ class PoolProtocol(WebSocketClientProtocol):
         if self._receiving:
             return
         self._receiving = True
-        if self.data:
-            self._guarded(self.consumeData)
+        if self.data and not self._consuming:  # else the loop that called a handler goes on
+            self.consumeData()
         # A handler of what was held back may have paused again.
         if self._receiving:
             self.transport.resumeProducing()
@@ -237,11 +246,11 @@ class PoolProtocol(WebSocketClientProtocol):
         elif not self.data.startswith(b"HTTP/"[: len(self.data)]):
             self.failHandshake("it is not HTTP")
         elif end >= 0:
-            if self.data.split(b" ", 2)[1:2] == [b"101"]:
+            if _ACCEPTED.match(self.data):
                 # Autobahn decodes the head as UTF-8 for a debug message, and dies of a stray octet.
                 head = self.data[: end + 4].decode("latin-1").encode("ascii", "replace")
                 self.data = head + self.data[end + 4 :]
-                super().processHandshake()
+                super().processHandshake()  # type: ignore[no-untyped-call]
             else:
                 self._rejecting = True
                 self._read_rejection(at_end=False)
@@ -296,7 +305,7 @@ class PoolProtocol(WebSocketClientProtocol):
         if self.state == self.STATE_OPEN:
             self.listener.wire_closing()
         super().sendCloseFrame(code, reasonUtf8, isReply)
-        self.flush()
+        self._queue.finish()
         self.resume_receiving()  # or the peer's Close frame would never be read
 
     def abort(self) -> None:
@@ -318,7 +327,7 @@ class PoolProtocol(WebSocketClientProtocol):
             )
         if error is None and not wasClean:
             value = self._lost_reason.value if self._lost_reason else None
-            error = ConnectionDropped(str(value))
+            error = ConnectionDropped("no reason" if value is None else in_words(value))
             error.__cause__ = value
         if wasClean:
             code = _NO_STATUS if self.remoteCloseCode is None else self.remoteCloseCode
@@ -376,7 +385,9 @@ class _Settings(WebSocketClientFactory):
         websocket = options.ws_options
         # The global random numbers are the application's: Autobahn would seed them anew.
         state = random.getstate()
-        super().__init__(reactor=object(), protocols=list(websocket.protocols))
+        super().__init__(  # type: ignore[no-untyped-call]
+            reactor=object(), protocols=list(websocket.protocols)
+        )
         random.setstate(state)
         # The peer is told what it did wrong (1002, 1007, 1009) instead of being cut off.
         self.failByDrop = False

@@ -95,6 +95,11 @@ class WriteQueue:
         if messages:
             self._listener.wire_wrote(messages)
 
+    def finish(self) -> None:
+        """Write what is queued, of which the last is a Close frame: no pong may follow it."""
+        self._pong = None
+        self.flush()
+
     def take_unwritten(self) -> list[Message]:
         """Forget all that is queued, and return the messages in it."""
         messages = self._messages

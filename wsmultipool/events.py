@@ -2,7 +2,7 @@
 The events of a pool: who listens to what, and how listeners are called.
 
 Which events there are, and what their handlers are called with, is in the types of L{EventEmitter};
-a handler may return anything, and is waited for if that is a L{Deferred} or another awaitable.
+a handler may return anything, and is waited for if that is a C{Deferred} or another awaitable.
 """
 
 from __future__ import annotations

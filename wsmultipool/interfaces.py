@@ -8,6 +8,8 @@ The library implements L{IWebSocketPool} (L{wsmultipool.ReconnectingPoolFactory}
 L{IPooledConnection} (L{wsmultipool.PooledConnection}) and L{IWebSocketWire} (the protocol that
 L{wsmultipool.WebSocketFactory} builds); the latter reports to an L{IWireListener}, which is a
 connection of the pool.
+
+@since: 0.1.0
 """
 
 from __future__ import annotations

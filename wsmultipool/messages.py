@@ -1,10 +1,11 @@
 """
 One outbound message: what a caller gave to C{send}, checked, with what the pool must remember.
+
+@since: 0.1.0
 """
 
 from __future__ import annotations
 
-from codecs import getincrementaldecoder
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +16,15 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
     from ._connection import PooledConnection
+    from ._fragments import FragmentedMessage
 
-__all__ = ["FragmentedMessage", "Message", "SendData", "to_payload"]
+__all__ = ["Message", "SendData"]
 
 SendData = str | bytes | bytearray | memoryview
 """What may be sent: C{str} goes as text, the others as binary, unless told otherwise."""
 
 Lane = OrderedDict["Message", None]
 """Messages that wait in one order.  Ordered, and O(1) at both ends and for any one in between."""
-
-_Utf8Decoder = getincrementaldecoder("utf-8")
 
 
 class Message:
@@ -95,102 +95,3 @@ class Message:
         go nowhere else is not.
         """
         return self.pinned is not None or self.fragmented is not None
-
-
-class FragmentedMessage:
-    """
-    A message that is sent in fragments (RFC 6455, section 5.4) while the caller produces it.
-
-    @ivar key: its name.
-    @ivar is_binary: as its first fragment; so are the next two.
-    @ivar compress: whether to compress it, or C{None}.
-    @ivar mask: whether to mask its frames.
-    @ivar opening: its first fragment.
-    @ivar waiting: its fragments after the first, as long as they wait.
-    @ivar connection: the connection that it occupies, from its first fragment on.
-    @ivar written: whether any of it may have reached the peer.
-    @ivar lost: whether the rest is void.
-    @ivar complete: whether its last fragment was accepted.
-    """
-
-    __slots__ = (
-        "_decoder",
-        "complete",
-        "compress",
-        "connection",
-        "is_binary",
-        "key",
-        "lost",
-        "mask",
-        "opening",
-        "waiting",
-        "written",
-    )
-
-    def __init__(self, opening: Message) -> None:
-        self.opening = opening
-        self.key = opening.key
-        self.is_binary = opening.is_binary
-        self.compress = opening.compress
-        self.mask = opening.mask
-        self.waiting: Lane = OrderedDict()
-        self.connection: PooledConnection | None = None
-        self.written = False
-        self.lost = False
-        self.complete = False
-        self._decoder = None if opening.is_binary else _Utf8Decoder()
-
-    def check_text(self, payload: bytes, fin: bool) -> object:
-        """
-        Check the next piece of a text message; a code point may be split between two fragments.
-
-        @return: what L{uncheck_text} needs if the fragment is refused after all.
-        @raise ValueError: it is not UTF-8; nothing has changed.
-        """
-        if self._decoder is None:
-            return None
-        before = self._decoder.getstate()
-        try:
-            self._decoder.decode(payload, fin)
-        except UnicodeDecodeError as error:
-            self._decoder.setstate(before)
-            raise ValueError(f"data: bytes sent as text must be UTF-8: {error.reason}") from None
-        return before
-
-    def uncheck_text(self, before: Any) -> None:
-        """Undo L{check_text}."""
-        if self._decoder is not None:
-            self._decoder.setstate(before)
-
-
-def to_payload(data: SendData, binary: bool | None, whole: bool = True) -> tuple[bytes, bool]:
-    """
-    Check what a caller wants to send.
-
-    @param binary: C{None} for "by the type of C{data}".
-    @param whole: false for a fragment, whose text is checked by L{FragmentedMessage.check_text}.
-    @return: the octets, and whether they are sent as binary.
-    @raise TypeError: C{data} is none of L{SendData}, or C{binary} is no bool.
-    @raise ValueError: C{data} can't be encoded as, or is not, UTF-8.
-    """
-    if binary is not None and type(binary) is not bool:
-        raise TypeError(f"binary: True, False or None is wanted, not {binary!r}")
-    if isinstance(data, str):
-        try:
-            return data.encode(), bool(binary)
-        except UnicodeEncodeError as error:
-            raise ValueError(f"data: text that can't be UTF-8: {error.reason}") from None
-    if isinstance(data, bytes):
-        payload = data
-    elif isinstance(data, (bytearray, memoryview)):
-        payload = bytes(data)  # a copy: the caller may go on changing the buffer
-    else:
-        raise TypeError(
-            f"data: str, bytes, bytearray or memoryview is wanted, not {type(data).__name__}"
-        )
-    if binary is False and whole:
-        try:
-            payload.decode()
-        except UnicodeDecodeError as error:
-            raise ValueError(f"data: bytes sent as text must be UTF-8: {error.reason}") from None
-    return payload, binary is not False

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
+from ._pool_logger import as_pool_logger
 from ._tls_options import TLSOptions
 from ._urls import ProxyOptions, ServerURL
 from ._validation import (
@@ -30,7 +31,6 @@ from ._validation import (
 )
 from ._websocket_options import Compression, WebSocketOptions
 from .interfaces import IBalancer, IPoolLogger, IWebSocketFactory
-from .loggers import as_pool_logger
 
 if TYPE_CHECKING:
     import logging

@@ -39,7 +39,7 @@ class PoolService(Service):
 
         @since: 0.1.0
         """
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         self.pool.start()
 
     def stopService(self) -> Deferred[None]:
@@ -49,5 +49,5 @@ class PoolService(Service):
         @return: a Deferred that fires when every connection is closed; it does not fail.
         @since: 0.1.0
         """
-        super().stopService()
+        super().stopService()  # type: ignore[no-untyped-call]
         return self.pool.close(drain=self._drain)

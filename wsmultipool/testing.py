@@ -23,16 +23,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import connectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ._arguments import to_payload
 from ._autobahn import WebSocketFactory
 from ._memory_transport import connect
-from .messages import SendData, to_payload
+from .messages import SendData
 from .pool import ReconnectingPoolFactory
 
 if TYPE_CHECKING:
@@ -274,7 +277,8 @@ class MemoryServer:
         self.attempts.append(self._clock.seconds())
         if self._refuses:
             return fail(ConnectionRefusedError())
-        protocol = protocolFactory.buildProtocol(None)
+        address = IPv4Address("TCP", "127.0.0.1", 80)
+        protocol = protocolFactory.buildProtocol(address)
         if protocol is None:  # not wanted any more
             return fail(ConnectionRefusedError())
         peer = MemoryPeer(self)
@@ -295,7 +299,9 @@ class _ServerFactory(WebSocketServerFactory):
 
     def __init__(self, protocols: Sequence[str], compression: bool) -> None:
         state = random.getstate()  # which belongs to the test, and would be seeded anew
-        super().__init__(reactor=object(), protocols=list(protocols))
+        super().__init__(  # type: ignore[no-untyped-call]
+            reactor=object(), protocols=list(protocols)
+        )
         random.setstate(state)
         self.openHandshakeTimeout = 0
         self.closeHandshakeTimeout = 0
@@ -305,7 +311,7 @@ class _ServerFactory(WebSocketServerFactory):
             self.perMessageCompressionAccept = _accept_deflate
 
 
-def _accept_deflate(offers: Sequence[object]) -> PerMessageDeflateOfferAccept | None:
+def _accept_deflate(offers: Any) -> Any:
     for offer in offers:
         if isinstance(offer, PerMessageDeflateOffer):
             return PerMessageDeflateOfferAccept(offer)
@@ -316,6 +322,8 @@ class _ServerProtocol(WebSocketServerProtocol):
     """
     The server's side of one connection.
     """
+
+    transport: Any
 
     def __init__(
         self, peer: MemoryPeer, silent: bool, drops: bool, rejection: bytes | None
@@ -346,7 +354,8 @@ class _ServerProtocol(WebSocketServerProtocol):
     def onOpen(self) -> None:
         self._peer.is_open = True
         if self._drops:
-            self._peer.drop()
+            server = self._peer._server
+            server._clock.callLater(server._latency, self._peer.drop)  # behind the response
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         self._peer.received.append((payload, isBinary))
@@ -358,7 +367,7 @@ class _ServerProtocol(WebSocketServerProtocol):
     def onPong(self, payload: bytes) -> None:
         self._peer.pongs.append(payload)
 
-    def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> bool | None:
+    def onCloseFrame(self, code: Any, reasonRaw: Any) -> bool | None:
         self._peer.close_received = (code, (reasonRaw or b"").decode())
         self._peer.is_open = False
         if self._peer.answers_close:
@@ -369,7 +378,7 @@ class _ServerProtocol(WebSocketServerProtocol):
         if self._peer.drops_tcp:
             super().dropConnection(abort=False)
 
-    def connectionLost(self, reason: Failure) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._peer.is_open = False
         self._peer.connected = False
         super().connectionLost(reason)
