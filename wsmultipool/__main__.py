@@ -1,0 +1,10 @@
+"""
+C{python -m wsmultipool}: the command line.
+"""
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
