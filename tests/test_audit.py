@@ -90,9 +90,7 @@ def test_audit_a_silent_server_is_tried_again() -> None:
 
 def test_audit_an_old_heartbeat_does_not_kill_the_successor() -> None:
     """A connection lost with a heartbeat ping under way leaves no timer that strikes later."""
-    memory = MemoryPool(
-        pool_size=1, heartbeat_interval=10, heartbeat_timeout=5, logger=noop_logger
-    )
+    memory = MemoryPool(pool_size=1, heartbeat_interval=10, heartbeat_timeout=5, logger=noop_logger)
     memory.open()
     memory.server.peers[0].stop_reading()
     memory.advance(12)  # pinged at 10; without a pong it would be aborted at 15
@@ -108,9 +106,7 @@ def test_audit_an_old_heartbeat_does_not_kill_the_successor() -> None:
 
 def test_audit_any_byte_is_a_sign_of_life() -> None:
     """A connection on which messages arrive is not killed, though its pings are not answered."""
-    memory = MemoryPool(
-        pool_size=1, heartbeat_interval=10, heartbeat_timeout=5, logger=noop_logger
-    )
+    memory = MemoryPool(pool_size=1, heartbeat_interval=10, heartbeat_timeout=5, logger=noop_logger)
     memory.open()
     peer = memory.server.peers[0]
     peer.stop_reading()  # so no pong will come
@@ -125,9 +121,7 @@ def test_audit_any_byte_is_a_sign_of_life() -> None:
 
 def test_audit_a_silent_peer_is_found_out() -> None:
     """A connection that went dead without notice is aborted after interval and timeout."""
-    memory = MemoryPool(
-        pool_size=1, heartbeat_interval=10, heartbeat_timeout=5, logger=noop_logger
-    )
+    memory = MemoryPool(pool_size=1, heartbeat_interval=10, heartbeat_timeout=5, logger=noop_logger)
     errors: list[Exception] = []
     memory.pool.on("error", lambda error, connection_id: errors.append(error))
     memory.open()

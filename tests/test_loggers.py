@@ -12,13 +12,12 @@ from twisted.logger import Logger, LogLevel, capturedLogs, formatEvent
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from wsmultipool._pool_logger import as_pool_logger, guarded
 from wsmultipool.interfaces import IPoolLogger
 from wsmultipool.loggers import (
     StandardLibraryLogger,
     TwistedLogger,
-    as_pool_logger,
     create_console_logger,
-    guarded,
     noop_logger,
 )
 

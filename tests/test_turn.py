@@ -1,0 +1,104 @@
+"""
+Tests for L{wsmultipool._turn}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from twisted.internet.task import Clock
+
+from wsmultipool._turn import EndOfTurn
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    """
+    A clock; at the end of the test, nothing may be left on it.
+    """
+    clock = Clock()
+    yield clock
+    assert clock.getDelayedCalls() == []
+
+
+def test_everything_is_called_at_the_end_of_the_turn(clock: Clock) -> None:
+    """What was added is called once, in order, and not before the present turn is over."""
+    end = EndOfTurn(clock)
+    called: list[str] = []
+    end.add(lambda: called.append("a"))
+    end.add(lambda: called.append("b"))
+    assert called == []
+    clock.advance(0)
+    assert called == ["a", "b"]
+    clock.advance(1)
+    assert called == ["a", "b"]
+
+
+def test_one_delayed_call_does_for_all(clock: Clock) -> None:
+    """Writing on a thousand connections costs the reactor no more than writing on one."""
+    end = EndOfTurn(clock)
+    called: list[int] = []
+    for number in range(1000):
+        end.add(lambda number=number: called.append(number))  # type: ignore[misc]
+    assert len(clock.getDelayedCalls()) == 1
+    clock.advance(0)
+    assert called == list(range(1000))
+
+
+def test_what_is_added_meanwhile_is_for_the_next_turn(clock: Clock) -> None:
+    """A callable may add others, even itself, without keeping the turn from ending."""
+    end = EndOfTurn(clock)
+    called: list[str] = []
+
+    def again() -> None:
+        called.append("again")
+        if called.count("again") < 3:
+            end.add(again)
+
+    def at_the_end() -> None:
+        clock.callLater(0, called.append, "next turn")
+
+    end.add(again)
+    end.add(at_the_end)
+    clock.advance(0)
+    assert called == ["again", "again", "next turn", "again"]
+
+
+def test_it_is_used_turn_after_turn(clock: Clock) -> None:
+    """After the end of one turn comes that of the next."""
+    end = EndOfTurn(clock)
+    called: list[str] = []
+    end.add(lambda: called.append("first"))
+    clock.advance(0)
+    end.add(lambda: called.append("second"))
+    assert called == ["first"]
+    clock.advance(0)
+    assert called == ["first", "second"]
+
+
+def test_cancelled_it_calls_nothing(clock: Clock) -> None:
+    """A pool that has ended leaves no call behind; to cancel nothing is a no-op."""
+    end = EndOfTurn(clock)
+    called: list[str] = []
+    end.cancel()
+    end.add(lambda: called.append("a"))
+    end.cancel()
+    assert clock.getDelayedCalls() == []
+    clock.advance(1)
+    assert called == []
+
+
+def test_it_may_be_cancelled_from_what_it_calls(clock: Clock) -> None:
+    """When the pool ends in the middle, what was added since is not called either."""
+    end = EndOfTurn(clock)
+    called: list[str] = []
+
+    def last() -> None:
+        end.add(lambda: called.append("too late"))
+        end.cancel()
+
+    end.add(last)
+    clock.advance(0)
+    clock.advance(1)
+    assert called == []
