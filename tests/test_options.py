@@ -10,7 +10,7 @@ import math
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trustme
@@ -323,7 +323,7 @@ def test_websocket_defaults() -> None:
 
 def test_websocket_values_accepted() -> None:
     """Options in their several forms, each brought into one."""
-    endpoint = TCP4ClientEndpoint(MemoryReactorClock(), "h", 80)
+    endpoint: Any = TCP4ClientEndpoint(MemoryReactorClock(), "h", 80)
 
     assert WebSocketOptions(protocols="chat").protocols == ("chat",)
     assert WebSocketOptions(compression=True).compression_parameters == Compression()
@@ -659,3 +659,44 @@ def test_repr_of_tls_options(identity: trustme.LeafCert, tmp_path: Path) -> None
     assert repr(TLSOptions(trust_root=path.read_bytes(), client_certificate=(path, path))) == (
         f"TLSOptions(trust_root=<bytes>, client_certificate=({name}, {name}))"
     )
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "nearest"),
+    [
+        (WebSocketOptions, {"protocol": "chat"}, "protocols"),
+        (WebSocketOptions, {"userAgent": "me"}, "user_agent"),
+        (TLSOptions, {"verfy": False}, "verify"),
+        (Compression, {"memLevel": 3}, "mem_level"),
+        (ProxyOptions, {"host": "h", "port": 1, "usernam": "u"}, "username"),
+    ],
+)
+def test_misspelt_names_of_nested_options_are_refused(
+    make: type[Any], options: dict[str, Any], nearest: str
+) -> None:
+    """The options of the WebSocket, of TLS and so on suggest the nearest right name as well."""
+    with pytest.raises(TypeError, match=f"{make.__name__}: did you mean '{nearest}'"):
+        make(**options)
+
+
+def test_an_unknown_nested_option_does_not_tell_its_value() -> None:
+    """What it holds may be a secret."""
+    with pytest.raises(TypeError) as caught:
+        cast("Any", WebSocketOptions)(autorization="Bearer hunter2")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "here"),
+    [
+        ("rejectUnauthorized", "TLSOptions(verify"),
+        ("maxPayload", "max_message_size"),
+        ("handshakeTimeout", "open_timeout"),
+        ("perMessageDeflate", "compression"),
+    ],
+)
+def test_names_of_the_node_package_are_translated(name: str, here: str) -> None:
+    """Who comes from Node is told what an option is called here."""
+    with pytest.raises(TypeError) as caught:
+        PoolOptions.from_keywords({name: 1})
+    assert here in str(caught.value)

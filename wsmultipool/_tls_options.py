@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ._urls import check_host
-from ._validation import check_bool, repr_of_changed
+from ._validation import check_bool, repr_of_changed, suggesting
 
 if TYPE_CHECKING:
     from OpenSSL.crypto import X509
@@ -29,6 +29,7 @@ __all__ = ["TLSOptions"]
 _PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
 
 
+@suggesting
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TLSOptions:
     """

@@ -14,7 +14,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from ._validation import check_integer
+from ._validation import check_integer, suggesting
 
 __all__ = ["ProxyOptions", "ServerURL", "basic_authorization", "check_host", "endpoint_label"]
 
@@ -97,6 +97,7 @@ class ServerURL:
         return f"<ServerURL {self.label}>"
 
 
+@suggesting
 @dataclass(frozen=True, slots=True)
 class ProxyOptions:
     """

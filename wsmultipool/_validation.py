@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, TypeVar
 
 from zope.interface.interface import InterfaceClass
 
@@ -30,7 +31,11 @@ __all__ = [
     "check_token",
     "did_you_mean",
     "repr_of_changed",
+    "snake_case",
+    "suggesting",
 ]
+
+_T = TypeVar("_T")
 
 # RFC 9110, section 5.6.2.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -123,6 +128,33 @@ def check_provides(option: str, value: object, interface: InterfaceClass) -> Non
     """
     if not interface.providedBy(value):
         raise TypeError(f"{option}: {value!r} does not provide {interface.__name__}")
+
+
+def suggesting(cls: type[_T]) -> type[_T]:
+    """
+    Have a dataclass, when it is called with a name it does not know, suggest one that it does.
+    """
+    original = cls.__init__
+    known = [option.name for option in fields(cls) if option.init]  # type: ignore[arg-type]
+
+    @wraps(original)
+    def checking(self: _T, *args: object, **options: object) -> None:
+        for name in options:
+            if name not in known:
+                snake_name = snake_case(name)
+                hint = did_you_mean(snake_name, known)
+                raise TypeError(f"unknown option {name!r} of {cls.__name__}{hint}")
+        original(self, *args, **options)
+
+    cls.__init__ = checking  # type: ignore[assignment]
+    return cls
+
+
+def snake_case(name: str) -> str:
+    """
+    Write a name as Python does: the Node package this one is modelled on says C{poolSize}.
+    """
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -21,6 +21,7 @@ from ._validation import (
     check_text,
     check_token,
     repr_of_changed,
+    suggesting,
 )
 from ._version import __version__
 
@@ -49,6 +50,7 @@ _RESERVED_HEADERS = {
 }
 
 
+@suggesting
 @dataclass(frozen=True, kw_only=True)
 class Compression:
     """
@@ -84,6 +86,7 @@ class Compression:
             check_integer("compression mem_level", self.mem_level, at_least=1, at_most=9)
 
 
+@suggesting
 @dataclass(frozen=True, kw_only=True, repr=False)
 class WebSocketOptions:
     """

@@ -12,7 +12,6 @@ that value may be a secret.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
@@ -28,6 +27,7 @@ from ._validation import (
     check_text,
     did_you_mean,
     repr_of_changed,
+    snake_case,
 )
 from ._websocket_options import Compression, WebSocketOptions
 from .interfaces import IBalancer, IPoolLogger, IWebSocketFactory
@@ -47,6 +47,19 @@ __all__ = [
     "WebSocketOptions",
 ]
 
+# What options of the Node package's WebSockets are called here, where it is not nearly the same.
+_OF_NODE = {
+    "agent": "ws_options=WebSocketOptions(proxy=...) or WebSocketOptions(endpoint=...)",
+    "ca": "ws_options=WebSocketOptions(tls=TLSOptions(trust_root=...))",
+    "cert": "ws_options=WebSocketOptions(tls=TLSOptions(client_certificate=...))",
+    "handshakeTimeout": "open_timeout, in seconds",
+    "key": "ws_options=WebSocketOptions(tls=TLSOptions(client_certificate=...))",
+    "maxPayload": "max_message_size",
+    "perMessageDeflate": "ws_options=WebSocketOptions(compression=...)",
+    "rejectUnauthorized": "ws_options=WebSocketOptions(tls=TLSOptions(verify=...))",
+    "servername": "ws_options=WebSocketOptions(tls=TLSOptions(server_name=...))",
+    "socketPath": "ws_options=WebSocketOptions(endpoint='unix:...')",
+}
 _OVERFLOW_POLICIES = ("drop_oldest", "drop_newest", "wait")
 
 
@@ -203,8 +216,9 @@ def _check_logger(logger: object) -> None:
 
 
 def _unknown(name: str, value: object, known: set[str]) -> str:
-    # The Node package this one is modelled on says poolSize, and counts in milliseconds.
-    snake_name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    snake_name = snake_case(name)
+    if name in _OF_NODE:
+        return f"unknown option {name!r}: here that is {_OF_NODE[name]}"
     if snake_name in {option.name for option in fields(WebSocketOptions) if option.init}:
         # These may carry credentials, so their values are not shown.
         return (
@@ -212,6 +226,7 @@ def _unknown(name: str, value: object, known: set[str]) -> str:
             f" ws_options=WebSocketOptions({snake_name}=...)"
         )
     hint = did_you_mean(snake_name, sorted(known))
+    # The Node package counts in milliseconds.
     if name != snake_name and snake_name.endswith(("_interval", "_timeout")):
         hint += " (in seconds)"
     # A password under a name nobody foresaw would be a str, or resemble no option.
