@@ -30,7 +30,7 @@ PURE = {
 # They do not decide anything: the version, what logs, and what waits for user code.
 PURE_ENOUGH = {"_version", "_awaitables", "_pool_logger", "loggers"}
 # The adapter, and the servers: in memory for tests, and on loopback for the demo.
-AUTOBAHN = {"_autobahn", "_demo_server", "testing"}
+AUTOBAHN = {"_autobahn", "_demo_server", "_memory_server"}
 # Built on what every user can import.
 EDGES = {"__main__", "_demo", "_demo_server", "cli", "service"}
 

@@ -7,14 +7,14 @@ in L{wsmultipool._autobahn}.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
 from ._arguments import check_close, check_flags, check_ping, to_payload
 from ._fragments import FragmentedMessage
-from ._lifecycle import ConnectionState, Lifecycle, LifecycleOwner
+from ._lifecycle import ConnectionState, Lifecycle
 from ._pings import PingTracker
 from .errors import NotConnected
 from .interfaces import IPooledConnection, IWireListener
@@ -22,29 +22,12 @@ from .messages import Message, SendData
 from .stats import ConnectionStats
 
 if TYPE_CHECKING:
-    from ._dispatch import Dispatch
-    from ._intake import Intake
-    from ._turn import EndOfTurn
+    from ._owner import ConnectionOwner
     from .handshake import UpgradeResponse
     from .interfaces import IWebSocketWire
     from .options import ServerURL
 
 __all__ = ["ConnectionState", "PooledConnection"]
-
-
-class ConnectionOwner(LifecycleOwner, Protocol):
-    """
-    What a connection tells its pool, and what of the pool it uses.
-    """
-
-    dispatch: Dispatch
-    intake: Intake
-    end_of_turn: EndOfTurn
-
-    def connection_left(self) -> None: ...
-    def message_received(self, payload: bytes, is_binary: bool, connection_id: int) -> None: ...
-    def ping_received(self, payload: bytes, connection_id: int) -> None: ...
-    def pong_received(self, payload: bytes, connection_id: int) -> None: ...
 
 
 @implementer(IPooledConnection, IWireListener)
@@ -122,11 +105,6 @@ class PooledConnection:
     def gave_up(self) -> bool:
         """Whether it tries no more."""
         return self._life.gave_up
-
-    @property
-    def stopped(self) -> bool:
-        """Whether it was stopped for good, and is over with it."""
-        return self._life.stopped
 
     def totals(self) -> dict[str, int]:
         """The counters that a pool goes on counting when this connection has left it."""
@@ -297,7 +275,7 @@ class PooledConnection:
             return
         self.up = False
         self._hold(0)
-        self._owner.connection_left()
+        self._owner.connection_left(self)
         self._owner.dispatch.left(self, self._wire.take_unwritten())
 
     def heartbeat_ping(self) -> None:

@@ -16,10 +16,9 @@ Messages touch none of this.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred, succeed
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
@@ -45,10 +44,10 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IDelayedCall
 
     from ._connection import PooledConnection
-    from ._gate import ConnectGate
+    from ._owner import LifecycleOwner
     from .handshake import UpgradeRequest, UpgradeResponse
-    from .interfaces import IWebSocketFactory, IWebSocketWire
-    from .options import PoolOptions, ServerURL
+    from .interfaces import IWebSocketWire
+    from .options import ServerURL
 
 ConnectionState = Literal["idle", "connecting", "open", "closing", "closed", "destroyed"]
 """
@@ -56,35 +55,6 @@ The state of one connection.  C{closed} includes waiting for the next attempt.
 
 @since: 0.1.0
 """
-
-
-class LifecycleOwner(Protocol):
-    """
-    What a connection tells its pool about its life, and what it uses for it.
-    """
-
-    reactor: IReactorTime
-    options: PoolOptions
-    ws_factory: IWebSocketFactory
-    gate: ConnectGate
-    uniform: Callable[[float, float], float] | None
-
-    def build_request(self, url: ServerURL) -> Deferred[UpgradeRequest]: ...
-    def connection_upgraded(self, connection: PooledConnection) -> None: ...
-    def connection_rejected(
-        self, connection: PooledConnection, request: UpgradeRequest, response: UpgradeResponse
-    ) -> None: ...
-    def connection_opened(self, connection: PooledConnection) -> None: ...
-    def connection_ended(
-        self,
-        connection: PooledConnection,
-        was_open: bool,
-        error: Exception | None,
-        code: int,
-        reason: str,
-    ) -> None: ...
-    def connection_gave_up(self, connection: PooledConnection, error: GaveUp) -> None: ...
-    def connection_stopped(self, connection: PooledConnection) -> None: ...
 
 
 class Lifecycle:
@@ -427,7 +397,7 @@ class Lifecycle:
         # That the peer broke the protocol is what we closed, and perhaps waited in vain, for.
         if self._failure is not None and not isinstance(error, ProtocolViolation):
             error = self._failure
-        if error is None and self._opened_at is None and not self._stopping:
+        if error is None and self._opened_at is None:
             error = ConnectionDropped(f"closed by the peer ({code}) before it was open")
         self._ended(error, code, reason)
 
@@ -443,6 +413,8 @@ class Lifecycle:
             self._backoff.reset()
         else:
             self._failures += 1
+        if self._stopping and isinstance(error, ConnectionDropped):
+            error = None  # as was wanted
         was_open = self._opened_at is not None
         self._opened_at = None
         if self.state != "destroyed":
