@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, cast
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 
 from ._affinity import KeyAffinity
 from ._backlog import Backlog
@@ -77,6 +77,10 @@ class Dispatch:
     def in_service_count(self) -> int:
         """How many connections are open now."""
         return len(self._in_service)
+
+    def is_last(self, connection: PooledConnection) -> bool:
+        """Whether none is open but this one."""
+        return self._in_service == {connection}
 
     def place(self, key: Hashable) -> tuple[Lane, PooledConnection | None]:
         """
@@ -300,9 +304,7 @@ class Dispatch:
         self._worked_off = None
 
     def when_emptied(self) -> Deferred[None]:
-        """Fires when nothing waits; cancelling it is harmless."""
-        if not self.backlog.count:
-            return succeed(None)
+        """Fires when nothing waits any more; cancelling it is harmless."""
         return self._emptied.wait()
 
     def check_emptied(self) -> None:

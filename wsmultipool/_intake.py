@@ -273,5 +273,6 @@ class Intake:
             if message.lane is not None:  # not withdrawn by what another one of them called
                 self._backlog.remove(message)
                 self._dispatch.drop(message, refusal(), reason)
-        self._dispatch.fragmented.clear()
+        for fragmented in self._dispatch.fragmented.values():
+            fragmented.lost = True
         self._dispatch.check_emptied()

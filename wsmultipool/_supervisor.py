@@ -78,7 +78,7 @@ class Supervisor:
         self._waiting_for_end = Waiters()
         self._started = False
         self._ready = False
-        self._to_close = 0  # connections that opened and have not closed
+        self._last_to_leave: PooledConnection | None = None
         self._drain_timer: IDelayedCall | None = None
         self._emptied: Deferred[None] | None = None
         self._drained: Callable[[], None] | None = None
@@ -293,7 +293,6 @@ class Supervisor:
 
     def connection_opened(self, connection: PooledConnection) -> None:
         self._logger.info("%s: connection %d is open", self._name, connection.id)
-        self._to_close += 1
         # What waits goes first: a message sent by a handler of the event must not overtake it.
         self.dispatch.opened(connection)
         self._events.emit("open", connection.id)
@@ -312,8 +311,10 @@ class Supervisor:
         elif not ready:
             self._ready = False
 
-    def connection_left(self) -> None:
+    def connection_left(self, connection: PooledConnection) -> None:
         self._ready = False
+        if self.dispatch.is_last(connection):
+            self._last_to_leave = connection
 
     def connection_ended(
         self,
@@ -331,8 +332,7 @@ class Supervisor:
         if was_open:
             self._logger.info("%s: connection %d closed (%d)", self._name, connection.id, code)
             self._events.emit("close", connection.id, code, reason)
-            self._to_close -= 1
-            if not self._to_close:
+            if connection is self._last_to_leave and not self.open_count:
                 self._logger.warn("%s: no connection is open", self._name)
                 self._events.emit("pool:empty")
 

@@ -15,7 +15,7 @@ What can go wrong, as one tree.
     ├── PingTimeout            no pong in time                        (a TimeoutError)
     └── ConnectionFailed       an attempt or a connection failed; the pool tries again
         ├── HeadersFailed      the headers callable failed
-        ├── TransportFailed    no TCP or TLS connection could be made
+        ├── TransportFailed    no TCP connection could be made
         ├── OpenTimeout        not open within open_timeout           (a TimeoutError)
         ├── ProxyRefused       the HTTP proxy refused the CONNECT
         ├── UpgradeRejected    the server answered the upgrade with another status
@@ -24,7 +24,7 @@ What can go wrong, as one tree.
         ├── ProtocolViolation  the peer broke RFC 6455, or exceeded max_message_size
         ├── HeartbeatTimeout   the peer fell silent                   (a TimeoutError)
         ├── CloseTimeout       the closing handshake took too long    (a TimeoutError)
-        ├── ConnectionDropped  the connection ended without a closing handshake
+        ├── ConnectionDropped  it ended without a closing handshake, or TLS was not agreed on
         └── GaveUp             max_reconnect_attempts is reached; no further attempt
 
 Facts are attributes; the text is built from them in C{__str__}; the low-level reason is kept as
@@ -199,7 +199,7 @@ class HeadersFailed(ConnectionFailed):
 
 class TransportFailed(ConnectionFailed):
     """
-    No connection to the server, or to the proxy, could be made; the transport's error is the
+    No TCP connection to the server, or to the proxy, could be made; the transport's error is the
     C{__cause__}.
 
     @ivar reason: that error in words.
@@ -347,7 +347,8 @@ class CloseTimeout(ConnectionFailed, TimeoutError):
 
 class ConnectionDropped(ConnectionFailed):
     """
-    The connection ended without a closing handshake; the transport's reason is the C{__cause__}.
+    The connection ended without a closing handshake, possibly before it was open, as when TLS could
+    not be agreed on; the transport's reason is the C{__cause__}.
 
     @ivar reason: that reason in words.
     """

@@ -371,7 +371,8 @@ class ReconnectingPoolFactory(EventEmitter):
 
         @param size: how many.  Those not open are let go first; the others write what they have
             taken and close with 1000.
-        @return: a Deferred that fires when the connections let go are closed; it does not fail.
+        @return: a Deferred that fires when the connections let go are closed, and fails with
+            L{PoolClosed} if the pool has ended; nothing has changed then.
         @raise TypeError: C{size} is not an int.
         @raise ValueError: C{size} is less than 1.
         @since: 0.1.0

@@ -53,8 +53,8 @@ class PoolStats:
 
     @ivar total: connections that the pool keeps.
     @ivar open: connections that may take traffic.
-    @ivar connecting: connections on their way to open: waiting for an attempt, or in one.
-    @ivar closed: all others: not started, closing, closed or given up.
+    @ivar connecting: connections in an attempt, up to the end of C{on_connect}.
+    @ivar closed: all others: not started, closing, waiting for the next attempt, or given up.
     @ivar queued_messages: messages accepted that no connection has taken yet.
     @ivar queued_bytes: payload bytes of those.
     @ivar sent_messages: messages handed to a transport, a repetition counted again.
