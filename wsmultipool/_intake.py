@@ -52,6 +52,7 @@ class Intake:
         self._dispatch = dispatch
         self._backlog = dispatch.backlog
         self._end_of_turn = end_of_turn
+        self._withdraw_it = self._withdraw  # one bound method for all
         self._sequence = count()
         self._rest_at = _WITHOUT_REST
         self._refusal: Callable[[], PoolError] | None = None
@@ -216,8 +217,9 @@ class Intake:
     def _wait(
         self, message: Message, lane: Lane, timeout: float | None, victim: Message | None
     ) -> Deferred[int]:
-        deferred: Deferred[int] = Deferred(lambda _: self._withdraw(message))
+        deferred: Deferred[int] = Deferred(message.cancel)
         message.deferred = deferred
+        message.withdraw = self._withdraw_it
         if timeout is not None:
             message.timer = self._clock.callLater(timeout, self._expire, message, timeout)
         self._backlog.append(message, lane)

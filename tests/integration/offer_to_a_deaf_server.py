@@ -1,5 +1,6 @@
 """
-Offers 1 GB to a server that does not read, and prints, as JSON, what that cost.
+Offers 1 GB to a server that does not read, in messages of the size given as argument, and prints,
+as JSON, what that cost.
 
 A program of its own, so that the memory it measures is that of the pool and nothing else.
 """
@@ -7,6 +8,7 @@ A program of its own, so that the memory it measures is that of the pool and not
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from typing import Any
 
@@ -20,7 +22,7 @@ from .listening import listening
 from .misbehaving import StopsReading
 from .resident_memory import resident_bytes
 
-SIZE = 64 * 1024
+SIZE = int(sys.argv[1])
 COUNT = 1024**3 // SIZE
 LIMIT = 64 * 1024 * 1024
 
@@ -44,7 +46,7 @@ async def main(reactor: Any) -> None:
             # Each message is a new object: the same one many times would cost nothing.
             payload = number.to_bytes(8, "big") * (SIZE // 8)
             pool.send(payload).addCallbacks(taken, failed)
-            if number % 64 == 0:
+            if number % (4 * 1024 * 1024 // SIZE) == 0:
                 peak = max(peak, resident_bytes())
                 await deferLater(reactor, 0)
         peak = max(peak, resident_bytes())

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 MIB = 1024 * 1024
 
 
-async def report_of(program: str) -> Any:
+async def report_of(program: str, *arguments: str) -> Any:
     """
     Run a program of this package in a process of its own, and return the JSON that it prints.
     """
@@ -31,17 +31,18 @@ async def report_of(program: str) -> Any:
     search = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     output, errors, status = await getProcessOutputAndValue(
         sys.executable,
-        ["-m", f"{package}.{program}"],
+        ["-m", f"{package}.{program}", *arguments],
         env={**os.environ, "PYTHONPATH": search},
     )
     assert status == 0, errors.decode("utf-8", "replace")
     return json.loads(output)
 
 
+@pytest.mark.parametrize("size", [1024, 65536])
 @within(120)
-async def test_server_that_does_not_read_costs_bounded_memory() -> None:
+async def test_server_that_does_not_read_costs_bounded_memory(size: int) -> None:
     """Of 1 GB offered, what is beyond C{max_buffered_bytes} is refused, and memory bounded."""
-    report = await report_of("offer_to_a_deaf_server")
+    report = await report_of("offer_to_a_deaf_server", str(size))
 
     outcomes = report["outcomes"]
     assert set(outcomes) == {"taken", "BufferFull"}
