@@ -235,10 +235,8 @@ class PooledConnection:
         """
         @return: a Deferred that fires when the peer has processed all that was taken before this
             call, as the pong of a ping behind it proves (RFC 6455, section 5.5.3); and fails if
-            that does not happen within C{heartbeat_timeout}, or at all.
+            that does not happen within C{heartbeat_timeout}, or at all.  Only while it is up.
         """
-        if not self.up:
-            return fail(NotConnected())
         self._barriers += 1
         payload = b"wsmultipool %d" % self._barriers
         return self._pings.ping(payload, self._owner.options.heartbeat_timeout)

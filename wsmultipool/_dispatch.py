@@ -265,6 +265,7 @@ class Dispatch:
     # Messages that will not be sent
 
     def drop(self, message: Message, error: Exception, reason: str) -> None:
+        """A message that waits no longer will not be sent; count that, and tell its caller."""
         self.dropped[reason] += 1
         stop_timer(message)
         deferred, message.deferred = message.deferred, None

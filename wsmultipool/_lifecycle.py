@@ -16,12 +16,12 @@ Messages touch none of this.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred, succeed
-from twisted.internet.protocol import Factory
-from twisted.python.failure import Failure
 
+from ._attempt import Attempt, OneProtocol
 from ._awaitables import call_user
 from ._heartbeat import Heartbeat
 from ._reasons import in_words
@@ -41,7 +41,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IAddress, IDelayedCall
+    from twisted.internet.interfaces import IDelayedCall
 
     from ._connection import PooledConnection
     from ._owner import LifecycleOwner
@@ -88,9 +88,7 @@ class Lifecycle:
         self._request: UpgradeRequest | None = None
         self._wire: IWebSocketWire | None = None
         self._stage = ""
-        # What comes of an earlier attempt, too late, is told by its being another object.
-        self._attempt: object | None = None
-        self._pending: Deferred[Any] | None = None
+        self._attempt: Attempt | None = None
         self._timer: IDelayedCall | None = None
         self._failure: Exception | None = None
         self._not_before = 0.0
@@ -151,8 +149,6 @@ class Lifecycle:
         Close for good, with a closing handshake if there is a WebSocket; the owner is told by
         C{connection_stopped} when the transport is gone, possibly at once.
         """
-        if self._stopping:
-            return
         self._stopping = True
         self._owner.gate.leave(self)
         if self._busy:
@@ -187,57 +183,29 @@ class Lifecycle:
         self._failure = None
         self._was_proven = False
         self._stage = "the headers"
-        self._attempt = attempt = object()
+        self._attempt = attempt = Attempt()
         self._set_timer(self._owner.options.open_timeout, self._open_timed_out)
-        pending: Deferred[Any] = self._owner.build_request(self.url)
-        pending.addCallback(self._dial, attempt)
-        self._await(pending, attempt, self._dialled, self._dialling_failed)
+        transport = self._owner.build_request(self.url).addCallback(self._dial, attempt)
+        attempt.wait(transport, self._dialled, self._dialling_failed)
 
-    def _await(
-        self,
-        pending: Deferred[Any],
-        attempt: object,
-        done: Callable[[], None],
-        failed: Callable[[BaseException], None],
-    ) -> None:
-        """
-        Wait for user code or an endpoint, as long as the attempt lasts.  Neither is trusted to obey
-        when it is cancelled.
-        """
-        if attempt is not self._attempt:  # ended by what was just called
-            pending.addErrback(lambda _: None)
-            pending.cancel()
-            return
-        self._pending = pending
-
-        def on_result(result: object) -> None:
-            if attempt is not self._attempt:
-                return  # too late
-            self._pending = None
-            if isinstance(result, Failure):
-                failed(result.value or CancelledError())
-            else:
-                done()
-
-        pending.addBoth(on_result)
-
-    def _dial(self, request: UpgradeRequest, attempt: object) -> Deferred[object]:
-        if attempt is not self._attempt:
+    def _dial(self, request: UpgradeRequest, attempt: Attempt) -> Deferred[object]:
+        if not attempt.wanted:
             return fail(CancelledError())
         self._request = request
         self._stage = "the transport"
         owner = self._owner
         wire = owner.ws_factory.build_protocol(request, owner.options)
         endpoint = owner.ws_factory.build_endpoint(self._clock, self.url, owner.options)
-        return maybeDeferred(endpoint.connect, _OneProtocol(self, wire, attempt))
+        factory = OneProtocol(wire, partial(self._attach, attempt))
+        return maybeDeferred(endpoint.connect, factory)
 
-    def attach(self, wire: IWebSocketWire, attempt: object) -> bool:
+    def _attach(self, attempt: Attempt, wire: IWebSocketWire) -> bool:
         """
         The transport of C{wire} is there.
 
         @return: whether it is still wanted.
         """
-        if attempt is not self._attempt or self._wire is not None:
+        if not attempt.wanted or self._wire is not None:
             return False
         self._wire = wire
         self._stage = "the WebSocket handshake"
@@ -274,10 +242,11 @@ class Lifecycle:
             self._open()
             return
         self._stage = "on_connect"
-        # Not self._pending alone: the endpoint's Deferred may fire after it has connected.
-        self._attempt = attempt = object()
-        pending = call_user(on_connect, self._connection)
-        self._await(pending, attempt, self._on_connect_done, self._on_connect_failed)
+        assert self._attempt is not None
+        self._attempt.wanted = False  # but not cancelled: the endpoint may tell only now
+        self._attempt = attempt = Attempt()
+        hook = call_user(on_connect, self._connection)
+        attempt.wait(hook, self._on_connect_done, self._on_connect_failed)
 
     def _on_connect_done(self) -> None:
         if self._connection.up:
@@ -323,15 +292,16 @@ class Lifecycle:
             self._ended(self._failure, 1006, "")
 
     def _forget_attempt(self) -> None:
-        self._attempt = None
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.cancel()
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.give_up()
 
     # Open, and closing
 
     def _open(self) -> None:
         self._clear_timer()
+        assert self._attempt is not None
+        self._attempt.wanted = False
         self._attempt = None
         self.state = "open"
         self.opens += 1
@@ -449,19 +419,3 @@ class Lifecycle:
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
-
-
-class _OneProtocol(Factory):
-    """
-    Hands out one wire, to one transport, if it is still wanted.
-    """
-
-    noisy = False
-
-    def __init__(self, life: Lifecycle, wire: IWebSocketWire, attempt: object) -> None:
-        self._life = life
-        self._wire = wire
-        self._attempt = attempt
-
-    def buildProtocol(self, addr: IAddress | None) -> IWebSocketWire | None:  # type: ignore[override]
-        return self._wire if self._life.attach(self._wire, self._attempt) else None
