@@ -10,7 +10,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from wsmultipool import ReconnectingPoolFactory
-from wsmultipool._demo import Demo, DemoOptions, Progress, Screen, missing, table
+from wsmultipool._demo import Demo, DemoOptions
+from wsmultipool._demo_report import Progress, Screen, missing, table
 from wsmultipool._demo_server import DemoServer, numbered
 from wsmultipool.stats import ConnectionStats, PoolStats
 

@@ -32,7 +32,7 @@ PURE_ENOUGH = {"_version", "_awaitables", "_pool_logger", "loggers"}
 # The adapter, and the servers: in memory for tests, and on loopback for the demo.
 AUTOBAHN = {"_autobahn", "_demo_server", "_memory_server"}
 # Built on what every user can import.
-EDGES = {"__main__", "_demo", "_demo_server", "cli", "service"}
+EDGES = {"__main__", "_demo", "_demo_report", "_demo_server", "cli", "service"}
 
 
 class Imported(NamedTuple):
