@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from wsmultipool._arguments import to_payload
 from wsmultipool._connection import PooledConnection
@@ -172,3 +172,14 @@ def test_fragments_are_refused_when_the_whole_would_be(data: bytes, d: st.DataOb
         return True
 
     assert send_all() == send_whole()
+
+
+def test_cancelling_the_deferred_of_a_message_withdraws_it() -> None:
+    """A message is the canceller of its own Deferred, and tells who accepted it."""
+    withdrawn: list[Message] = []
+    waiting = Message(b"", True)
+    waiting.withdraw = withdrawn.append
+    waiting.deferred = Deferred(waiting.cancel)
+    waiting.deferred.addErrback(lambda failure: failure.trap(CancelledError))
+    waiting.deferred.cancel()
+    assert withdrawn == [waiting]
