@@ -1,5 +1,5 @@
 """
-What holds for every test: it leaves nothing behind.
+What holds for every test: it leaves nothing behind, and does the same in every run.
 
 pytest-twisted runs all tests on one reactor, and passes silently over errors in Deferreds that
 nobody looked at, exceptions in reactor callbacks, delayed calls and open sockets.  The autouse
@@ -16,10 +16,20 @@ from importlib import metadata
 from importlib.util import find_spec
 
 import pytest
+from hypothesis import HealthCheck, settings
 from twisted.logger import globalLogBeginner, globalLogPublisher
 
 from . import leftovers
 from .leftovers import LoggedFailures
+
+# The same examples in every run, and none of them fails because the machine is slow.
+settings.register_profile(
+    "the same everywhere",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("the same everywhere")
 
 # How long a socket that is being closed may take to be gone, in seconds, turn by turn.
 CLOSING = (0.0, 0.01, 0.02, 0.05, 0.1, 0.3)
