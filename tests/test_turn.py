@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from twisted.internet.task import Clock
 
+from tests.leftovers import LoggedFailures
 from wsmultipool._turn import EndOfTurn
 
 
@@ -102,3 +103,20 @@ def test_it_may_be_cancelled_from_what_it_calls(clock: Clock) -> None:
     clock.advance(0)
     clock.advance(1)
     assert called == []
+
+
+def test_one_that_raises_does_not_keep_the_others_from_being_called(
+    clock: Clock, logged_failures: LoggedFailures
+) -> None:
+    """What goes wrong for one connection is logged, and the others still write."""
+    end = EndOfTurn(clock)
+    called: list[str] = []
+
+    def wrong() -> None:
+        raise LookupError
+
+    end.add(wrong)
+    end.add(lambda: called.append("second"))
+    clock.advance(0)
+    assert called == ["second"]
+    assert len(logged_failures.flush(LookupError)) == 1

@@ -7,6 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+_log = Logger(namespace="wsmultipool")
 
 
 class EndOfTurn:
@@ -30,7 +33,11 @@ class EndOfTurn:
         self._call = None
         functions, self._callables = self._callables, []
         for function in functions:
-            function()
+            try:
+                function()
+            except Exception:
+                # A balancer that raises, say: the other connections are not concerned.
+                _log.failure("What was to be done at the end of the turn failed")
 
     def cancel(self) -> None:
         """Forget everything that was added."""
