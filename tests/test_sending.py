@@ -947,3 +947,22 @@ def test_a_message_too_large_for_the_pool_is_refused_before_it_costs_anything() 
     memory.settle()
     assert memory.server.peers[0].received == [(b"x" * 10, True)]
     memory.close()
+
+
+def test_a_message_may_be_cancelled_by_what_is_told_while_it_is_taken() -> None:
+    """
+    Taking a large message writes what was queued before, whose callers hear of it at that moment;
+    one of them cancelling the large one settles that once, and disturbs nothing.
+    """
+    memory = MemoryPool(pool_size=1)
+    first = memory.pool.send("a", key="k", fin=False)
+    fate(memory.pool.send("b", key="k"))
+    large = memory.pool.send(bytes(70_000))
+    first.addCallback(lambda _: large.cancel())
+    cancelled = fate(large)
+    last = fate(memory.pool.send("last"))
+    memory.open()
+    assert kinds(cancelled) == [CancelledError]
+    assert last == [0]
+    assert [len(data) for data, _ in memory.server.peers[0].received] == [2, 70_000, 4]
+    memory.close()

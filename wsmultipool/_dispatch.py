@@ -259,7 +259,8 @@ class Dispatch:
             return
         deferred, message.deferred = message.deferred, None
         connection.take(message)
-        if deferred is not None:
+        # Taking it may have written others, and one of their callers may have cancelled this one.
+        if deferred is not None and not deferred.called:
             deferred.callback(connection.id)
 
     # Messages that will not be sent
