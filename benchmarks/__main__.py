@@ -31,7 +31,7 @@ def main() -> int:
     unknown = set(names) - set(BENCHMARKS)
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
-    # A thousand connections want more than the usual 1,024 descriptors.
+    # A thousand connections want more than the usual 1,024 descriptors; children inherit this.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65536), most))
     results: dict[str, Any] = {

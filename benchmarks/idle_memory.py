@@ -51,10 +51,6 @@ async def _client(port: int, size: int) -> None:
 
 
 def main() -> None:
-    import resource
-
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65536), most))
     port, size = map(int, sys.argv[1:])
     react(lambda _: Deferred.fromCoroutine(_client(port, size)))
 

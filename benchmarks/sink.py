@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import resource
 import sys
 from typing import Any
 
@@ -46,8 +45,6 @@ class Sink(Protocol):
 
 
 def main() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65536), most))
     reactor: Any = global_reactor
     factory = Factory.forProtocol(Sink)
     port = reactor.listenTCP(0, factory, interface="127.0.0.1", backlog=4096)
