@@ -197,6 +197,7 @@ class Pool:
         fin: bool = True,
         key: Any = None,
         timeout: float | None = None,
+        confirm: bool = False,
     ) -> Deferred[int]:
         self.calls.append(("send", data))
         return Deferred()
@@ -209,8 +210,13 @@ class Pool:
         compress: bool | None = None,
         mask: bool = True,
         timeout: float | None = None,
+        confirm: bool = False,
     ) -> Deferred[list[tuple[bool, int | Failure]]]:
         self.calls.append(("broadcast", data))
+        return Deferred()
+
+    def flush(self, timeout: float | None = None) -> Deferred[None]:
+        self.calls.append(("flush", timeout))
         return Deferred()
 
     def ping(self, data: bytes = b"", *, timeout: float | None = None) -> Deferred[float]:

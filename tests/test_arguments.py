@@ -38,21 +38,23 @@ def test_timeouts_out_of_range(timeout: float) -> None:
 @pytest.mark.parametrize("fin", [True, False])
 def test_flags(compress: bool | None, mask: bool, fin: bool) -> None:
     """True and False are flags; whether to compress may also be left open."""
-    check_flags(compress, mask, fin)
+    check_flags(compress, mask, fin, not fin)
 
 
 @pytest.mark.parametrize(
     ("name", "flags"),
     [
-        ("compress", (1, True, True)),
-        ("compress", ("", True, True)),
-        ("mask", (None, 0, True)),
-        ("mask", (None, None, True)),
-        ("fin", (None, True, b"")),
-        ("fin", (None, True, None)),
+        ("compress", (1, True, True, False)),
+        ("compress", ("", True, True, False)),
+        ("mask", (None, 0, True, False)),
+        ("mask", (None, None, True, False)),
+        ("fin", (None, True, b"", False)),
+        ("fin", (None, True, None, False)),
+        ("confirm", (None, True, True, 1)),
+        ("confirm", (None, True, True, None)),
     ],
 )
-def test_flags_of_the_wrong_type(name: str, flags: tuple[Any, Any, Any]) -> None:
+def test_flags_of_the_wrong_type(name: str, flags: tuple[Any, Any, Any, Any]) -> None:
     """What is merely true or false is refused by name: it was probably meant for another."""
     with pytest.raises(TypeError, match=f"{name} must be True or False"):
         check_flags(*flags)

@@ -25,6 +25,7 @@ from wsmultipool.testing import MemoryPool, MemoryServer
 
 from .test_sending import (
     BIG,
+    ErrorLog,
     everything,
     fate,
     keys_by_connection,
@@ -71,15 +72,17 @@ def test_a_broadcast_reaches_every_open_connection() -> None:
     memory.close()
 
 
-def test_a_broadcast_fires_when_it_is_written() -> None:
+def test_a_broadcast_fires_when_every_connection_has_taken_it() -> None:
     """
-    The entries are about what was written, at the end of the turn.
+    Like that of a send, its Deferred does not wait for the end of the turn, so that who awaits one
+    broadcast after the other has them written together.
     """
-    memory = opened()
-    sent = fate(memory.pool.broadcast("to all"))
-    assert sent == []
+    memory, server = tapped_pool()
+    assert fate(memory.pool.broadcast("one")) == [[(True, 0)]]
+    assert fate(memory.pool.broadcast("two")) == [[(True, 0)]]
+    assert server.written == []
     memory.settle()
-    assert len(sent) == 1
+    assert len(server.written) == 1
     memory.close()
 
 
@@ -227,24 +230,19 @@ def test_a_full_connection_does_not_delay_the_others() -> None:
     memory.close()
 
 
-@pytest.mark.parametrize("wait", [False, True])
-def test_a_connection_lost_before_it_has_written_gets_nothing_later(wait: bool) -> None:
+def test_a_connection_lost_before_it_had_room_gets_nothing_later() -> None:
     """
-    The entry of a connection that is lost first is C{(False, NotConnected)}, whether it had taken
-    the message or was full; no other connection gets the message in its place.
+    The entry of a connection that is lost first is C{(False, NotConnected)}; no other connection
+    gets the message in its place.
     """
     memory = opened()
     keys = keys_by_connection(memory)
-    if wait:
-        memory.server.peers[1].stop_reading()
-        memory.pool.send(BIG, key=keys[1])
-        sent = fate(memory.pool.broadcast("to all"))
-        memory.settle()
-        assert sent == []
-        memory.server.peers[1].drop()
-    else:
-        memory.server.peers[1].drop()
-        sent = fate(memory.pool.broadcast("to all"))
+    memory.server.peers[1].stop_reading()
+    memory.pool.send(BIG, key=keys[1])
+    sent = fate(memory.pool.broadcast("to all"))
+    memory.settle()
+    assert sent == []
+    memory.server.peers[1].drop()
     memory.advance(5)
     assert entries(sent) == [(True, 0), (False, NotConnected), (True, 2)]
     assert [texts(peer) for peer in memory.server.peers] == [["to all"], [], ["to all"], []]
@@ -252,16 +250,29 @@ def test_a_connection_lost_before_it_has_written_gets_nothing_later(wait: bool) 
     memory.close()
 
 
-def test_a_connection_that_closes_gracefully_gets_nothing_later() -> None:
+@pytest.mark.parametrize("code", [None, 1012])
+def test_a_connection_lost_before_it_has_written_loses_the_broadcast(code: int | None) -> None:
     """
-    A Close frame of the server is a loss like any other.
+    What one connection has taken, and not written, goes to no other one, which has it already.  It
+    counts as dropped, and the pool reports it.
     """
-    memory = opened()
-    memory.server.peers[2].close(1012)
-    sent = fate(memory.pool.broadcast("to all"))
+    log = ErrorLog()
+    memory = opened(logger=log)
+    memory.pool.on("error", lambda error, connection_id: None)
+    peer = memory.server.peers[1]
+    if code is None:
+        peer.drop()
+    else:
+        peer.close(code)
+    assert entries(fate(memory.pool.broadcast("to all"))) == [(True, 0), (True, 1), (True, 2)]
     memory.advance(5)
-    assert entries(sent) == [(True, 0), (True, 1), (False, NotConnected)]
+    assert [texts(peer) for peer in memory.server.peers] == [["to all"], [], ["to all"], []]
+    stats = memory.pool.get_stats()
+    assert (stats.requeued_messages, stats.dropped_messages) == (0, 1)
     memory.close()
+    assert log.errors == [
+        "memory.test: 1 messages were taken by connections that could not write them any more"
+    ]
 
 
 def test_a_broadcast_that_is_not_taken_in_time() -> None:

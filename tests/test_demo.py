@@ -44,6 +44,9 @@ def stats(connections: int = 1, dropped: int = 0) -> PoolStats:
         received_bytes=0,
         dropped_messages=dropped,
         requeued_messages=7,
+        unconfirmed_messages=0,
+        unconfirmed_bytes=0,
+        resent_messages=0,
         reconnects=3,
         connections=tuple(
             ConnectionStats(

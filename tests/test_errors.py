@@ -18,6 +18,8 @@ from wsmultipool.errors import (
     CloseTimeout,
     ConnectionDropped,
     ConnectionFailed,
+    DeliveryUnknown,
+    FlushTimeout,
     FragmentLost,
     GaveUp,
     HandshakeInvalid,
@@ -70,6 +72,17 @@ CASES = [
     ),
     Case(SendTimeout(2.5), "no connection took the message within 2.5 s", {"timeout": 2.5}),
     Case(FragmentLost(), "earlier fragments of this message were lost with their connection", {}),
+    Case(
+        DeliveryUnknown(1, 3, b"token=secret", True),
+        "a message of 12 bytes was written 3 times and may have arrived, or not",
+        {"messages": 1, "deliveries": 3, "data": b"token=secret", "is_binary": True},
+    ),
+    Case(
+        DeliveryUnknown(7, 1),
+        "7 messages were written once and may have arrived, or not",
+        {"messages": 7, "deliveries": 1, "data": None, "is_binary": False},
+    ),
+    Case(FlushTimeout(1.5), "not everything was confirmed within 1.5 s", {"timeout": 1.5}),
     Case(PingTimeout(5), "no pong within 5 s", {"timeout": 5}),
     Case(of_user(HeadersFailed()), "the headers could not be had: ZeroDivisionError", {}),
     Case(TransportFailed("refused"), "no connection could be made: refused", {"reason": "refused"}),
@@ -182,6 +195,12 @@ def test_text(case: Case) -> None:
 def test_facts_are_attributes(case: Case) -> None:
     """A program need not take texts apart: what they say is in attributes."""
     assert {name: getattr(case.error, name) for name in case.facts} == case.facts
+
+
+def test_a_lost_message_is_not_quoted() -> None:
+    """What a message says is the user's business: neither text nor repr show it."""
+    error = DeliveryUnknown(1, 3, b"token=secret", True)
+    assert "secret" not in f"{error} {error!r} {error.args}"
 
 
 @every_case

@@ -15,6 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from wsmultipool._arguments import to_payload
 from wsmultipool._connection import PooledConnection
 from wsmultipool._fragments import FragmentedMessage
+from wsmultipool._message_kinds import ConfirmedMessage, SharedMessage
 from wsmultipool.messages import Message
 
 
@@ -57,15 +58,47 @@ def test_messages_are_small_and_not_compared_by_content() -> None:
 
 
 def test_when_the_caller_hears() -> None:
-    """A message that can go nowhere else is settled when written, others when taken."""
-    assert not Message(b"", True).settles_when_written
-    pinned = Message(b"", True, pinned=cast(PooledConnection, object()))
-    assert pinned.settles_when_written
+    """A message is settled when taken, except for fragments and confirmed ones."""
+    assert Message(b"", True).settles_when_taken
     fragment = Message(b"", True, key="key")
-    fragment.deferred = Deferred()
-    assert not fragment.settles_when_written
     fragment.fragmented = FragmentedMessage(fragment)
-    assert fragment.settles_when_written
+    assert not fragment.settles_when_taken
+    assert not ConfirmedMessage(b"", True).settles_when_taken
+
+
+def test_what_another_connection_takes_over() -> None:
+    """Neither a message for one connection, nor one that every connection has."""
+    assert Message(b"", True).is_for_pool
+    assert ConfirmedMessage(b"", True).is_for_pool
+    connection = cast(PooledConnection, object())
+    assert not Message(b"", True, pinned=connection).is_for_pool
+    assert not SharedMessage(b"", True, None, True).is_for_pool
+
+
+def test_a_message_is_undecided_until_it_is_taken() -> None:
+    """After that a confirmed message only waits to hear that it has arrived."""
+    confirmed = ConfirmedMessage(b"", True)
+    for waiting in (Message(b"", True), confirmed):
+        assert not waiting.undecided
+        waiting.deferred = Deferred()
+        assert waiting.undecided
+    confirmed.was_taken = True
+    assert not confirmed.undecided
+
+
+def test_settling_tells_the_caller_once() -> None:
+    """Who cancelled, or was told, is not told again."""
+    sent = Message(b"", True)
+    sent.settle(1)
+    sent.deferred = deferred = Deferred()
+    results: list[int] = []
+    deferred.addCallback(results.append)
+    sent.settle(2)
+    sent.settle(3)
+    assert results == [2]
+    sent.deferred = deferred
+    sent.settle(4)
+    assert results == [2]
 
 
 # Fragments
@@ -83,7 +116,7 @@ def test_a_fragmented_message_is_as_its_first_fragment(is_binary: bool) -> None:
         True,
         False,
     )
-    assert (begun.connection, begun.written, begun.lost, begun.complete) == (
+    assert (begun.connection, begun.begun, begun.lost, begun.complete) == (
         None,
         False,
         False,

@@ -60,6 +60,7 @@ DEFAULTS = {
     "max_message_size": 104857600,
     "balancer": None,
     "on_connect": None,
+    "max_deliveries": 3,
     "max_connecting": None,
     "name": None,
     "logger": None,
@@ -197,6 +198,7 @@ def test_numbers_must_be_finite(name: str, value: float) -> None:
         ("message_queue_size", -1, "message_queue_size must be at least 0, not -1"),
         ("max_buffered_bytes", 0, "max_buffered_bytes must be at least 1, not 0"),
         ("max_message_size", 0, "max_message_size must be at least 1, not 0"),
+        ("max_deliveries", 0, "max_deliveries must be at least 1, not 0"),
         ("max_connecting", 0, "max_connecting must be at least 1, not 0"),
         (
             "overflow",

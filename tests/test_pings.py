@@ -33,7 +33,7 @@ def tracker(clock: Clock) -> tuple[PingTracker, list[bytes]]:
     Make a tracker, and the list of what it sends.
     """
     sent: list[bytes] = []
-    return PingTracker(clock, sent.append), sent
+    return PingTracker(clock, sent.append, lambda: len(sent), [].append), sent
 
 
 def test_a_pong_answers_its_ping_with_the_time_it_took(clock: Clock) -> None:

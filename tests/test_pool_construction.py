@@ -167,6 +167,8 @@ def test_construction_refuses_what_is_no_url(url: Any, error: type[Exception]) -
         ("max_message_size", 0, ValueError),
         ("balancer", object(), TypeError),
         ("on_connect", 1, TypeError),
+        ("max_deliveries", 0, ValueError),
+        ("max_deliveries", 1.5, TypeError),
         ("max_connecting", 0, ValueError),
         ("name", "", ValueError),
         ("logger", "log", TypeError),

@@ -53,6 +53,9 @@ POOL = PoolStats(
     received_bytes=2000,
     dropped_messages=1,
     requeued_messages=2,
+    unconfirmed_messages=3,
+    unconfirmed_bytes=300,
+    resent_messages=1,
     reconnects=4,
     connections=(OPEN, CONNECTING),
 )

@@ -23,7 +23,7 @@ def check_timeout(timeout: float | None) -> None:
         check_number("timeout", timeout, above=0)
 
 
-def check_flags(compress: bool | None, mask: bool, fin: bool) -> None:
+def check_flags(compress: bool | None, mask: bool, fin: bool, confirm: bool) -> None:
     """
     @raise TypeError: one of them is merely true or false.
     """
@@ -31,6 +31,7 @@ def check_flags(compress: bool | None, mask: bool, fin: bool) -> None:
         check_bool("compress", compress)
     check_bool("mask", mask)
     check_bool("fin", fin)
+    check_bool("confirm", confirm)
 
 
 def check_ping(data: object, timeout: float | None) -> bytes:

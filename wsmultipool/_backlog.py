@@ -91,7 +91,7 @@ class Backlog:
         message.lane = lane
         self.count += 1
         self.size += len(message.payload)
-        if message.deferred is not None:
+        if message.undecided:
             self.undecided += 1
 
     def remove(self, message: Message) -> None:
@@ -104,7 +104,7 @@ class Backlog:
         message.lane = None
         self.count -= 1
         self.size -= len(message.payload)
-        if message.deferred is not None:
+        if message.undecided:
             self.undecided -= 1
 
     def next_for(self, connection: Hashable) -> Message | None:
@@ -122,6 +122,11 @@ class Backlog:
         if self.shared:
             return next(iter(self.shared))
         return None
+
+    def has_older(self, sequence: int) -> bool:
+        """Whether anything waits that was accepted before C{sequence}."""
+        lanes = [self.shared, self._homeless, *self._lanes.values()]
+        return any(lane and next(iter(lane)).sequence < sequence for lane in lanes)
 
     def oldest(self, wanted: Callable[[Message], bool]) -> Message | None:
         """

@@ -7,7 +7,7 @@ in L{wsmultipool._autobahn}.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
@@ -15,7 +15,9 @@ from zope.interface import implementer
 from ._arguments import check_close, check_flags, check_ping, to_payload
 from ._fragments import FragmentedMessage
 from ._lifecycle import ConnectionState, Lifecycle
+from ._message_kinds import ConfirmedMessage
 from ._pings import PingTracker
+from ._proof import ProofOfReceipt
 from .errors import NotConnected
 from .interfaces import IPooledConnection, IWireListener
 from .messages import Message, SendData
@@ -50,8 +52,9 @@ class PooledConnection:
         self.occupied_by: FragmentedMessage | None = None
         self._owner = owner
         self._life = Lifecycle(self, url, owner)
-        self._pings = PingTracker(owner.reactor, self._send_ping)
-        self._barriers = 0
+        self._proof = ProofOfReceipt(owner.dispatch.unconfirmed)
+        self._pings = PingTracker(owner.reactor, self._send_ping, self._mark, self._proved)
+        self._alone_with: ConfirmedMessage | None = None
         self._wire: IWebSocketWire
         self._paused = False
         self._held = 0
@@ -141,34 +144,28 @@ class PooledConnection:
         binary: bool | None = None,
         compress: bool | None = None,
         mask: bool = True,
+        confirm: bool = False,
     ) -> Deferred[int]:
         """
         Send one message on just this connection, in C{on_connect} for instance.
 
-        @return: a Deferred that fires with L{id} when the message was written to the transport, and
-            fails with L{NotConnected} if this connection is not up, or is lost before that; with
-            L{BufferFull}; or with L{PoolClosed}.  Cancelling it withdraws the message, unless the
-            connection has taken it.
+        @param confirm: wait for the proof that the peer has received it.
+        @return: a Deferred that fires with L{id} when the connection has taken the message, with
+            C{confirm} when the peer has received it.  It fails with L{NotConnected} if this
+            connection is not up, or is lost before it has written the message; with
+            L{DeliveryUnknown} if it is lost before a confirmation; with L{BufferFull}; or with
+            L{PoolClosed}.  Cancelling it withdraws the message, unless the connection has taken it.
         @raise TypeError: wrong type of C{data}.
         @raise ValueError: bytes sent as text are not UTF-8.
         @since: 0.1.0
         """
         payload, is_binary = to_payload(data, binary)
-        check_flags(compress, mask, True)
-        return self.send_payload(payload, is_binary, compress, mask, None)
-
-    def send_payload(
-        self,
-        payload: bytes,
-        is_binary: bool,
-        compress: bool | None,
-        mask: bool,
-        timeout: float | None,
-    ) -> Deferred[int]:
-        """What L{send} does, with C{data} checked already."""
+        check_flags(compress, mask, True, confirm)
         if not self.up:
             return fail(NotConnected())
-        return self._owner.intake.send_on(self, payload, is_binary, compress, mask, timeout)
+        kind = ConfirmedMessage if confirm else Message
+        message = kind(payload, is_binary, compress, mask, None, self)
+        return self._owner.intake.send_on(self, message, None)
 
     def ping(self, data: bytes | str = b"", *, timeout: float | None = None) -> Deferred[float]:
         """
@@ -219,17 +216,41 @@ class PooledConnection:
 
     @property
     def may_take(self) -> bool:
-        """Whether it is up and its transport takes more."""
-        return self.up and not self._paused
+        """Whether it is up, its transport takes more, and no message is to be alone on it."""
+        return self.up and not self._paused and self._alone_with is None
 
     @property
     def writable(self) -> bool:
         """Whether it may take anyone's message."""
-        return self.up and not self._paused and self.occupied_by is None
+        return self.may_take and self.occupied_by is None
+
+    def suits(self, message: Message) -> bool:
+        """
+        Whether it may take this message now, if it takes any.
+
+        A message that has been lost with its connection until one delivery is left may be what
+        makes the server drop them.  It makes its last attempt alone, with nothing unconfirmed
+        before it and nothing behind it, so that it takes no other message down, nor is it taken
+        down by one.
+        """
+        return not self._is_last_attempt(message) or not self._proof.unconfirmed
+
+    def _is_last_attempt(self, message: Message) -> bool:
+        return 0 < message.deliveries == self._owner.options.max_deliveries - 1
 
     def take(self, message: Message) -> None:
         """Frame a message and queue it for the end of this turn.  Only if L{may_take}."""
+        self._proof.taken += 1
+        if message.confirm:
+            self._take_confirmed(cast("ConfirmedMessage", message))
         self._wire.send_message(message)
+
+    def _take_confirmed(self, message: ConfirmedMessage) -> None:
+        message.was_taken = True
+        self._proof.took(message)
+        if message.fragmented is None and self._is_last_attempt(message):
+            self._alone_with = message
+            self._owner.dispatch.refresh(self)
 
     def barrier(self) -> Deferred[float]:
         """
@@ -237,9 +258,19 @@ class PooledConnection:
             call, as the pong of a ping behind it proves (RFC 6455, section 5.5.3); and fails if
             that does not happen within C{heartbeat_timeout}, or at all.  Only while it is up.
         """
-        self._barriers += 1
-        payload = b"wsmultipool %d" % self._barriers
-        return self._pings.ping(payload, self._owner.options.heartbeat_timeout)
+        return self._pings.barrier(self._owner.options.heartbeat_timeout)
+
+    def when_proven(self) -> Deferred[bool] | None:
+        """
+        @return: a Deferred that fires with true when the peer has processed all that was taken
+            before this call, or with false when the connection is gone and nobody knows; C{None}
+            if there is nothing to wait for.
+        """
+        if self._proof.proven == self._proof.taken:
+            return None
+        if self.up:
+            return self._pings.barrier(None).addCallbacks(lambda _: True, lambda _: False)
+        return self._life.when_gone().addCallback(lambda _: False)
 
     def set_receiving(self, receiving: bool) -> None:
         """Read from the transport while it is open, or do not."""
@@ -259,6 +290,7 @@ class PooledConnection:
     def came_up(self, wire: IWebSocketWire) -> None:
         """There is a WebSocket."""
         self._wire = wire
+        self._proof = ProofOfReceipt(self._owner.dispatch.unconfirmed)
         self._paused = False
         self.up = True
 
@@ -272,20 +304,51 @@ class PooledConnection:
         if not self.up:
             return
         self.up = False
+        self._alone_with = None
         self._hold(0)
+        unwritten = self._wire.take_unwritten()
+        self._proof.give_back(unwritten)
         self._owner.connection_left(self)
-        self._owner.dispatch.left(self, self._wire.take_unwritten())
+        self._owner.dispatch.left(self, unwritten)
+
+    def is_gone(self, error: Exception) -> None:
+        """There is no WebSocket any more: no pong will come."""
+        unknown = self._proof.unknown
+        unconfirmed = self._proof.give_up()
+        self._proof = ProofOfReceipt(self._owner.dispatch.unconfirmed)
+        # First, as who waits for a pong will want to know what has become of the messages.
+        self._owner.dispatch.gone(self, unconfirmed, unknown, error)
+        self._pings.fail_all(error)
+
+    def begin_closing(self, code: int, reason: str) -> None:
+        """Write what was taken, then start the closing handshake."""
+        self._flush()  # with a ping, whose pong may still come before the peer's Close frame
+        self._wire.close(code, reason)
 
     def heartbeat_ping(self) -> None:
         """Ask for a sign of life.  The round trip is the latency; who is silent is found out."""
         self.barrier().addErrback(lambda _: None)
 
-    def forget_pings(self, error: Exception) -> None:
-        """No pong will come."""
-        self._pings.fail_all(error)
-
     def _send_ping(self, payload: bytes) -> None:
-        self._wire.send_ping(payload)
+        if self.up:
+            self._wire.send_ping(payload)
+
+    def _mark(self) -> int:
+        return self._proof.mark()
+
+    def _proved(self, mark: int) -> None:
+        confirmed = self._proof.proved(mark)
+        if not confirmed:
+            return
+        if self._alone_with is not None and not self._proof.unconfirmed:
+            self._alone_with = None
+            self._owner.dispatch.refresh(self)
+        self._owner.dispatch.confirmed(self, confirmed)
+
+    def _flush(self) -> None:
+        if self.up and self._proof.ping_due:
+            self._pings.probe()
+        self._wire.flush()
 
     # IWireListener
 
@@ -307,21 +370,21 @@ class PooledConnection:
         self._owner.ping_received(payload, self.id)
 
     def wire_pong(self, payload: bytes) -> None:
-        self._pings.pong(payload)
-        self._owner.pong_received(payload, self.id)
+        if not self._pings.pong(payload):
+            self._owner.pong_received(payload, self.id)
 
     def wire_queued(self) -> None:
-        self._owner.end_of_turn.add(self._wire.flush)
+        self._owner.end_of_turn.add(self._flush)
 
     def wire_wrote(self, messages: list[Message]) -> None:
         self._sent_messages += len(messages)
         for message in messages:
             self._sent_bytes += len(message.payload)
-            if message.fragmented is not None:
-                message.fragmented.written = True
-            deferred, message.deferred = message.deferred, None
-            if deferred is not None:
-                deferred.callback(self.id)
+            if message.confirm:
+                message.deliveries += 1
+            elif message.fragmented is not None:
+                message.fragmented.begun = True
+                message.settle(self.id)
 
     def wire_paused(self, held: int) -> None:
         if self.up:

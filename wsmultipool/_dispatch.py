@@ -11,7 +11,6 @@ waits that a writable connection could take.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, cast
 
@@ -20,8 +19,10 @@ from twisted.internet.defer import Deferred
 from ._affinity import KeyAffinity
 from ._backlog import Backlog
 from ._fragments import FragmentedMessage
+from ._losses import Losses
+from ._proof import Unconfirmed
 from ._waiters import Waiters
-from .errors import FragmentLost, NotConnected, PoolError
+from .errors import PoolError
 from .messages import Message
 
 if TYPE_CHECKING:
@@ -35,43 +36,46 @@ class Dispatch:
     """
     The connections in service, what waits for them, and what they give back when they are lost.
 
+    @param max_deliveries: how often a confirmed message may be written.
     @param recovered: called with the number of messages that had waited, when a backlog that an
         outage left was worked off.
     @ivar choose: asks the balancer for a writable connection.
     @ivar backlog: what no connection has taken.
+    @ivar losses: what becomes of messages that are not delivered as planned.
     @ivar affinity: which connection each key belongs to.
     @ivar fragmented: messages by key that are being sent in fragments and are not complete.
     @ivar resting: while true, connections take nothing from the backlog.
+    @ivar unconfirmed: what connections have taken and nobody has confirmed; kept by them.
     @ivar held: bytes that paused transports hold; kept by the connections.
-    @ivar requeued: how many messages came back from a connection that was lost before it had
-        written them.
-    @ivar dropped: how many accepted messages will not be sent, by reason.
-    @ivar unheard: how many of these nobody waits to hear of, as they had been taken once.
     """
 
-    def __init__(self, balancer: IBalancer, recovered: Callable[[int], None]) -> None:
+    def __init__(
+        self, balancer: IBalancer, max_deliveries: int, recovered: Callable[[int], None]
+    ) -> None:
         self.backlog = Backlog()
+        self.losses = Losses(self.backlog, max_deliveries)
         self.affinity: KeyAffinity[PooledConnection] = KeyAffinity()
         self.fragmented: dict[Hashable, FragmentedMessage] = {}
         self.resting = False
+        self.unconfirmed = Unconfirmed()
         self.held = 0
-        self.requeued = 0
-        self.dropped: Counter[str] = Counter()
-        self.unheard = 0
         self._balancer = balancer
         # The balancer knows only what add() gave it.
         self.choose = cast("Callable[[], PooledConnection | None]", balancer.choose)
         self._recovered = recovered
+        self._by_id: list[PooledConnection] | None = None
         self._in_service: set[PooledConnection] = set()
         self._writable: set[PooledConnection] = set()
         self._leaving: dict[PooledConnection, Move[PooledConnection]] = {}
-        self._ending: Callable[[], PoolError] | None = None
         self._worked_off: int | None = None
-        self._emptied = Waiters()
+        self._all_settled = Waiters()
+        self._less_waits = Waiters()
 
     def in_service(self) -> list[PooledConnection]:
-        """The connections open now, by id."""
-        return sorted(self._in_service, key=lambda connection: connection.id)
+        """The connections open now, by id; not to be changed."""
+        if self._by_id is None:
+            self._by_id = sorted(self._in_service, key=lambda connection: connection.id)
+        return self._by_id
 
     @property
     def in_service_count(self) -> int:
@@ -104,6 +108,7 @@ class Dispatch:
         if not self._in_service and backlog.count:
             self._worked_off = self._worked_off or 0
         self._in_service.add(connection)
+        self._by_id = None
         self.refresh(connection)
         in_pieces = {c.occupied_by.key for c in self._in_service if c.occupied_by is not None}
         for move in self.affinity.opened(connection, in_pieces.union(self.fragmented)):
@@ -145,11 +150,21 @@ class Dispatch:
             self.backlog.insert(its_messages, lane)
         for connection in homes:
             self.pull(connection)
-        while self.backlog.shared and not self.resting:
+        self._offer_shared()
+
+    def _offer_shared(self) -> None:
+        """Have what any connection may take pulled."""
+        backlog = self.backlog
+        while backlog.shared and not self.resting:
             free = self.choose()
             if free is None:
                 break
+            before = backlog.count
             self.pull(free)
+            if backlog.count == before:
+                # The oldest message does not suit that connection, but perhaps another one.
+                self.pull_all()
+                break
 
     def left(self, connection: PooledConnection, unwritten: list[Message]) -> None:
         """
@@ -159,57 +174,44 @@ class Dispatch:
         """
         backlog = self.backlog
         self._in_service.discard(connection)
+        self._by_id = None
         self.refresh(connection)
         leaving, ended = self.affinity.closing(connection)
         self._leaving[connection] = leaving
         stranded = backlog.clear_lane(connection)
         for move in ended:
             stranded += backlog.clear_lane(move)
-        occupied_by, connection.occupied_by = connection.occupied_by, None
-        broken: dict[FragmentedMessage, list[Message]] = {}
-        if occupied_by is not None:
-            broken[occupied_by] = []
-        for message in unwritten:
-            if message.fragmented is not None:
-                broken.setdefault(message.fragmented, []).append(message)
-            else:
-                stranded.append(message)
-                self.requeued += message.pinned is None and self._ending is None
-        for fragmented, its_fragments in broken.items():
-            stranded += self._restart(fragmented, its_fragments)
-        if self._ending is None:
-            self._rehouse(message for message in stranded if message.pinned is None)
-        for message in stranded:
-            if message.pinned is not None:
-                self.drop(message, NotConnected(), "connection lost")
-            elif self._ending is not None:
-                self.drop(message, self._ending(), "closed")
-        self.check_emptied()
+        interrupted, connection.occupied_by = connection.occupied_by, None
+        stranded += self.losses.sort_unwritten(unwritten, interrupted)
+        if self.losses.ending is None:
+            self._rehouse(message for message in stranded if message.is_for_pool)
+        self.losses.reject(stranded)
+        self.check_settled()
 
-    def gone(self, connection: PooledConnection) -> None:
+    def gone(
+        self,
+        connection: PooledConnection,
+        unconfirmed: Iterable[Message],
+        unknown: int,
+        error: Exception,
+    ) -> None:
         """
         A connection that has left has no transport any more, so that nothing it had written can
-        arrive after what others write.
+        arrive after what others write, and no pong can come.
+
+        @param unconfirmed: the confirmed messages that it had written, oldest first.
+        @param unknown: how many others it had written that are not proven to have arrived.
+        @param error: what ended it.
         """
+        self.losses.unknown += unknown
+        again, given_up = self.losses.sort_unconfirmed(unconfirmed)
         leaving = self._leaving.pop(connection, None)
         if leaving is not None:
             self.affinity.arrived(leaving)
-            self._rehouse(self.backlog.clear_lane(leaving))
-
-    def _restart(self, fragmented: FragmentedMessage, unwritten: list[Message]) -> list[Message]:
-        """
-        The connection in the middle of a fragmented message is lost.
-
-        @return: the first fragment, if nothing of the message had been written, so that all of it
-            can go elsewhere.
-        """
-        fragmented.connection = None
-        if fragmented.written or fragmented.lost or self._ending is not None:
-            self._void(fragmented, unwritten)
-            return []
-        self.requeued += len(unwritten)
-        self.backlog.insert(unwritten[1:], self.backlog.lane_of(fragmented))
-        return unwritten[:1]
+            again += self.backlog.clear_lane(leaving)
+        self._rehouse(again)
+        self.losses.give_up(given_up, error)
+        self.check_settled()
 
     def refresh(self, connection: PooledConnection) -> None:
         """Tell the balancer, if a connection became writable or ceased to be."""
@@ -232,14 +234,22 @@ class Dispatch:
                 message = None if self.resting else backlog.next_for(connection)
             else:  # during on_connect, only what was sent on just this connection
                 message = backlog.first_of(connection)
-            if message is None:
+            if message is None or not connection.suits(message):
                 break
             backlog.remove(message)
-            stop_timer(message)
+            message.stop_timer()
             if self._worked_off is not None:
                 self._worked_off += 1
             self._hand_over(message, connection)
-        self.check_emptied()
+        self.check_settled()
+
+    def confirmed(self, connection: PooledConnection, messages: Iterable[Message]) -> None:
+        """The peer has received these messages; the connection may be free for more."""
+        for message in messages:
+            if message.fragmented is not None:
+                message.fragmented.begun = True
+            message.settle(connection.id)
+        self.pull(connection)
 
     def pull_all(self) -> None:
         """Let every connection take what it can, after a rest."""
@@ -254,7 +264,7 @@ class Dispatch:
             if message.fin:
                 self.backlog.clear_lane(fragmented)  # which is empty: the last one has left it
             self.refresh(connection)
-        if message.settles_when_written:
+        if not message.settles_when_taken:
             connection.take(message)
             return
         deferred, message.deferred = message.deferred, None
@@ -263,63 +273,41 @@ class Dispatch:
         if deferred is not None and not deferred.called:
             deferred.callback(connection.id)
 
-    # Messages that will not be sent
-
-    def drop(self, message: Message, error: Exception, reason: str) -> None:
-        """A message that waits no longer will not be sent; count that, and tell its caller."""
-        self.dropped[reason] += 1
-        stop_timer(message)
-        deferred, message.deferred = message.deferred, None
-        if deferred is not None:
-            deferred.errback(error)
-        elif message.fragmented is None and message.pinned is None:
-            self.unheard += 1
-
-    def abandon(self, fragmented: FragmentedMessage) -> None:
-        """
-        A fragment is missing, so the message can't be completed: the rest is void, and the
-        connection that is in the middle of it is closed, as nothing else would free it.
-        """
-        if fragmented.lost:
-            return
-        self._void(fragmented)
-        connection = fragmented.connection
-        if connection is not None and connection.occupied_by is fragmented:
-            connection.close(1000, "a fragmented message was abandoned")
-
-    def _void(self, fragmented: FragmentedMessage, unwritten: Iterable[Message] = ()) -> None:
-        fragmented.lost = True
-        waiting = self.backlog.clear_lane(fragmented)
-        if fragmented.opening.lane is not None:
-            self.backlog.remove(fragmented.opening)
-            waiting.insert(0, fragmented.opening)
-        for message in [*unwritten, *waiting]:
-            self.drop(message, FragmentLost(), "fragment")
-
     def end(self, refusal: Callable[[], PoolError]) -> None:
         """
         The pool comes to its end: nothing is taken from the backlog any more, and what connections
         give back fails with C{refusal}.
         """
         self.resting = True
-        self._ending = refusal
+        self.losses.ending = refusal
         self._worked_off = None
 
-    def when_emptied(self) -> Deferred[None]:
-        """Fires when nothing waits any more; cancelling it is harmless."""
-        return self._emptied.wait()
+    @property
+    def all_settled(self) -> bool:
+        """Whether nothing waits, neither for a connection nor for its confirmation."""
+        return not self.backlog.count and not self.unconfirmed.messages
 
-    def check_emptied(self) -> None:
+    def when_all_settled(self) -> Deferred[None]:
+        """Fires when L{all_settled} becomes true; cancelling it is harmless."""
+        return self._all_settled.wait()
+
+    def when_less_waits(self) -> Deferred[None]:
+        """
+        Fires each time that something may have left the backlog; fails when the pool is at its end.
+        """
+        return self._less_waits.wait()
+
+    def nothing_more_leaves(self, refusal: PoolError) -> None:
+        """What waits now is going to fail."""
+        self._less_waits.fail(refusal)
+
+    def check_settled(self) -> None:
+        """Tell who waits for it that less waits now."""
+        self._less_waits.fire()
         if self.backlog.count:
             return
         worked_off, self._worked_off = self._worked_off, None
         if worked_off:
             self._recovered(worked_off)
-        self._emptied.fire()
-
-
-def stop_timer(message: Message) -> None:
-    """It does not wait any more."""
-    timer, message.timer = message.timer, None
-    if timer is not None:
-        timer.cancel()
+        if self.all_settled:
+            self._all_settled.fire()

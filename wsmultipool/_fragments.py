@@ -24,13 +24,15 @@ class FragmentedMessage:
     @ivar mask: whether to mask its frames.
     @ivar opening: its first fragment.
     @ivar connection: the connection that it occupies, from its first fragment on.
-    @ivar written: whether any of it may have reached the peer.
+    @ivar begun: whether any of it may have reached the peer and is not kept, so that it can't be
+        sent again from its beginning.
     @ivar lost: whether the rest is void.
     @ivar complete: whether its last fragment was accepted.
     """
 
     __slots__ = (
         "_decoder",
+        "begun",
         "complete",
         "compress",
         "connection",
@@ -39,7 +41,6 @@ class FragmentedMessage:
         "lost",
         "mask",
         "opening",
-        "written",
     )
 
     def __init__(self, opening: Message) -> None:
@@ -49,7 +50,7 @@ class FragmentedMessage:
         self.compress = opening.compress
         self.mask = opening.mask
         self.connection: PooledConnection | None = None
-        self.written = False
+        self.begun = False
         self.lost = False
         self.complete = False
         self._decoder = None if opening.is_binary else _Utf8Decoder()

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, DeferredList, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from ._arguments import check_flags, check_timeout, to_payload
-from ._dispatch import stop_timer
 from ._fragments import FragmentedMessage
+from ._message_kinds import ConfirmedMessage, SharedMessage
 from .errors import BufferFull, FragmentLost, NotConnected, PoolError, QueueOverflow, SendTimeout
 from .messages import Message, SendData
 
 if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
     from ._connection import PooledConnection
     from ._dispatch import Dispatch
     from ._turn import EndOfTurn
@@ -66,6 +68,7 @@ class Intake:
         fin: bool,
         key: Hashable,
         timeout: float | None,
+        confirm: bool,
     ) -> Deferred[int]:
         if key is None:
             if not fin:
@@ -78,11 +81,12 @@ class Intake:
         payload, is_binary = to_payload(data, binary, whole)
         if timeout is not None:
             check_timeout(timeout)
-        if compress is not None or mask is not True or fin is not True:
-            check_flags(compress, mask, fin)
+        if not (compress is None and mask is True and fin is True and confirm is False):
+            check_flags(compress, mask, fin, confirm)
         if self._refusal is not None:
             return fail(self._refusal())
-        message = Message(payload, is_binary, compress, mask, key, None, next(self._sequence))
+        kind = ConfirmedMessage if confirm else Message
+        message = kind(payload, is_binary, compress, mask, key, None, next(self._sequence))
         if not whole:
             return self._send_fragment(message, fin, timeout)
         backlog = self._backlog
@@ -92,10 +96,15 @@ class Intake:
         else:
             lane, connection = self._dispatch.place(key)
         if connection is not None and len(payload) <= self._options.max_buffered_bytes:
-            if message.sequence < self._rest_at:
+            if message.sequence >= self._rest_at:
+                self._rest()
+            elif not confirm:
                 connection.take(message)
                 return succeed(connection.id)
-            self._rest()
+            elif not self._dispatch.unconfirmed.size or self._fits(len(payload)):
+                result = self._promise(message)
+                connection.take(message)
+                return result
         try:
             victim = self._room_for(message)
         except PoolError as refusal:
@@ -103,22 +112,14 @@ class Intake:
         return self._wait(message, lane, timeout, victim)
 
     def send_on(
-        self,
-        connection: PooledConnection,
-        payload: bytes,
-        is_binary: bool,
-        compress: bool | None,
-        mask: bool,
-        timeout: float | None,
+        self, connection: PooledConnection, message: Message, timeout: float | None
     ) -> Deferred[int]:
         """
         Send on one connection or not at all.
         """
         if self._refusal is not None:
             return fail(self._refusal())
-        message = Message(
-            payload, is_binary, compress, mask, None, connection, next(self._sequence)
-        )
+        message.sequence = next(self._sequence)
         try:
             victim = self._room_for(message)
         except PoolError as refusal:
@@ -126,6 +127,48 @@ class Intake:
         result = self._wait(message, self._backlog.lane_of(connection), timeout, victim)
         self._dispatch.pull(connection)
         return result
+
+    def broadcast(
+        self,
+        data: SendData,
+        binary: bool | None,
+        compress: bool | None,
+        mask: bool,
+        timeout: float | None,
+        confirm: bool,
+    ) -> Deferred[list[tuple[bool, int | Failure]]]:
+        """
+        Send on every open connection, one message for all that can take it now.
+        """
+        payload, is_binary = to_payload(data, binary)
+        check_timeout(timeout)
+        check_flags(compress, mask, True, confirm)
+        dispatch = self._dispatch
+        connections = dispatch.in_service()
+        shared = SharedMessage(payload, is_binary, compress, mask)
+        may_share = not (
+            confirm
+            or self._refusal is not None
+            or dispatch.resting
+            or len(payload) > self._options.max_buffered_bytes
+        )
+        results: list[Any] = []
+        pending = False
+        for connection in list(connections):
+            if may_share and connection.writable and self._backlog.next_for(connection) is None:
+                connection.take(shared)
+                results.append((True, connection.id))
+            else:
+                kind = ConfirmedMessage if confirm else Message
+                message = kind(payload, is_binary, compress, mask, None, connection)
+                results.append(self.send_on(connection, message, timeout))
+                pending = True
+        self._count_towards_rest(len(connections))
+        if not pending:
+            return succeed(results)
+        return DeferredList(
+            [r if isinstance(r, Deferred) else succeed(r[1]) for r in results], consumeErrors=True
+        )
 
     def _send_fragment(self, message: Message, fin: bool, timeout: float | None) -> Deferred[int]:
         key = message.key
@@ -163,6 +206,16 @@ class Intake:
             self._dispatch.pull(connection)
         return result
 
+    def next_sequence(self) -> int:
+        """Return a number between those of the messages accepted before, and after, this call."""
+        return next(self._sequence)
+
+    def _count_towards_rest(self, messages: int) -> None:
+        """A message on many connections has one number, and costs as much as many messages."""
+        self._rest_at -= messages
+        if next(self._sequence) >= self._rest_at:
+            self._rest()
+
     def _rest(self) -> None:
         if not self._dispatch.resting:
             self._dispatch.resting = True
@@ -179,8 +232,9 @@ class Intake:
 
     @property
     def buffered(self) -> int:
-        """Payload bytes accepted and, as far as is known, not written."""
-        return self._backlog.size + self._dispatch.held
+        """Payload bytes accepted that are, as far as is known, not written or not confirmed."""
+        dispatch = self._dispatch
+        return self._backlog.size + dispatch.held + dispatch.unconfirmed.size
 
     def _fits(self, size: int) -> bool:
         return self.buffered + size <= self._options.max_buffered_bytes
@@ -197,7 +251,8 @@ class Intake:
         size = len(message.payload)
         # While nothing waits, one message may exceed the bound: otherwise a caller who awaits each
         # send, and so never has more than one waiting, would get errors instead of backpressure.
-        if size > options.max_buffered_bytes or (backlog.count and not self._fits(size)):
+        holds_any = backlog.count or self._dispatch.unconfirmed.messages
+        if size > options.max_buffered_bytes or (holds_any and not self._fits(size)):
             raise BufferFull(size, self.buffered, options.max_buffered_bytes)
         if self._dispatch.in_service_count or message.pinned is not None:
             return None
@@ -208,25 +263,30 @@ class Intake:
             return None
         victim = None
         if options.overflow == "drop_oldest":
-            victim = backlog.oldest(lambda m: m.deferred is not None)
+            victim = backlog.oldest(lambda m: m.undecided)
         if victim is None:
-            self._dispatch.dropped["overflow"] += 1
+            self._dispatch.losses.dropped["overflow"] += 1
             raise QueueOverflow(limit)
         return victim
+
+    def _promise(self, message: Message) -> Deferred[int]:
+        """Return the Deferred of a message that is settled later."""
+        deferred: Deferred[int] = Deferred(message.cancel)
+        message.deferred = deferred
+        message.withdraw = self._withdraw_it
+        return deferred
 
     def _wait(
         self, message: Message, lane: Lane, timeout: float | None, victim: Message | None
     ) -> Deferred[int]:
-        deferred: Deferred[int] = Deferred(message.cancel)
-        message.deferred = deferred
-        message.withdraw = self._withdraw_it
+        result = self._promise(message)
         if timeout is not None:
             message.timer = self._clock.callLater(timeout, self._expire, message, timeout)
         self._backlog.append(message, lane)
         if victim is not None:
             # Last, as its caller hears of it at once, and may send, or end the pool.
             self._give_up_on(victim, QueueOverflow(self._options.message_queue_size), "overflow")
-        return deferred
+        return result
 
     # What waits is withdrawn
 
@@ -235,7 +295,7 @@ class Intake:
         if message.lane is not None:
             self._give_up_on(message, None, "cancelled")
         else:
-            stop_timer(message)
+            message.stop_timer()
             message.deferred = None
 
     def _expire(self, message: Message, timeout: float) -> None:
@@ -248,14 +308,14 @@ class Intake:
         """
         self._backlog.remove(message)
         if error is None:
-            stop_timer(message)
+            message.stop_timer()
             message.deferred = None
         fragmented = message.fragmented
         if error is not None:
-            self._dispatch.drop(message, error, reason)
+            self._dispatch.losses.drop(message, error, reason)
         if fragmented is not None:
-            self._dispatch.abandon(fragmented)
-        self._dispatch.check_emptied()
+            self._dispatch.losses.abandon(fragmented)
+        self._dispatch.check_settled()
 
     # The end
 
@@ -271,10 +331,11 @@ class Intake:
         """Fail everything that waits with the refusal."""
         refusal = self._refusal
         assert refusal is not None
+        self._dispatch.nothing_more_leaves(refusal())
         for message in list(self._backlog):
             if message.lane is not None:  # not withdrawn by what another one of them called
                 self._backlog.remove(message)
-                self._dispatch.drop(message, refusal(), reason)
+                self._dispatch.losses.drop(message, refusal(), reason)
         for fragmented in self._dispatch.fragmented.values():
             fragmented.lost = True
-        self._dispatch.check_emptied()
+        self._dispatch.check_settled()

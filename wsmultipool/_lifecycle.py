@@ -134,15 +134,18 @@ class Lifecycle:
 
         @return: a Deferred that fires when the transport is gone, at once if there is none.
         """
-        if not self._busy:
-            return succeed(None)
-        gone = self._gone.wait()
+        gone = self.when_gone()
         if self._connection.up:
-            assert self._wire is not None
-            self._wire.close(code, reason)
+            self._connection.begin_closing(code, reason)
         elif self.state == "connecting":
             self._give_up_attempt(ConnectionDropped("closed by this side before it was open"))
         return gone
+
+    def when_gone(self) -> Deferred[None]:
+        """
+        @return: a Deferred that fires when the present transport is gone, at once if there is none.
+        """
+        return self._gone.wait() if self._busy else succeed(None)
 
     def stop(self, code: int, reason: str) -> None:
         """
@@ -257,8 +260,7 @@ class Lifecycle:
         if self._connection.up:
             self._failure = OnConnectFailed()
             self._failure.__cause__ = error
-            assert self._wire is not None
-            self._wire.close(1000, "")
+            self._connection.begin_closing(1000, "")
 
     def wire_rejected(self, response: UpgradeResponse) -> None:
         """The server answered with another status than 101."""
@@ -389,7 +391,7 @@ class Lifecycle:
         self._opened_at = None
         if self.state != "destroyed":
             self.state = "closed"
-        self._connection.forget_pings(error or ConnectionDropped("closed"))
+        self._connection.is_gone(error or ConnectionDropped("closed"))
         self._gone.fire()
         owner.connection_ended(self._connection, was_open, error, code, reason)
         # From here on, what user code did in the meantime counts.

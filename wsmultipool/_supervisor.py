@@ -58,7 +58,9 @@ class Supervisor:
         self.uniform = uniform
         self.gate = ConnectGate(options.max_connecting)
         self.end_of_turn = EndOfTurn(reactor)
-        self.dispatch = Dispatch(options.balancer or RoundRobin(), self._recovered)
+        self.dispatch = Dispatch(
+            options.balancer or RoundRobin(), options.max_deliveries, self._recovered
+        )
         self.intake = Intake(reactor, options, self.dispatch, self.end_of_turn)
         self.connections: list[PooledConnection] = []
         self.closing = False
@@ -80,7 +82,7 @@ class Supervisor:
         self._ready = False
         self._last_to_leave: PooledConnection | None = None
         self._drain_timer: IDelayedCall | None = None
-        self._emptied: Deferred[None] | None = None
+        self._settled: Deferred[None] | None = None
         self._drained: Callable[[], None] | None = None
         self._add(options.pool_size)
 
@@ -90,6 +92,10 @@ class Supervisor:
     def open_count(self) -> int:
         """How many connections are open."""
         return self.dispatch.in_service_count
+
+    def all_connections(self) -> list[PooledConnection]:
+        """Those that the pool keeps, and those that it lets go."""
+        return [*self.connections, *self._leaving]
 
     @property
     def exhausted(self) -> bool:
@@ -101,7 +107,7 @@ class Supervisor:
         connections = tuple(connection.stats() for connection in self.connections)
         states = Counter(connection.state for connection in connections)
         totals = self._retired.copy()
-        for connection in (*self.connections, *self._leaving):
+        for connection in self.all_connections():
             totals.update(connection.totals())
         return PoolStats(
             total=len(connections),
@@ -114,8 +120,11 @@ class Supervisor:
             sent_bytes=totals["sent_bytes"],
             received_messages=totals["received_messages"],
             received_bytes=totals["received_bytes"],
-            dropped_messages=self.dispatch.dropped.total(),
-            requeued_messages=self.dispatch.requeued,
+            dropped_messages=self.dispatch.losses.dropped.total(),
+            requeued_messages=self.dispatch.losses.requeued,
+            unconfirmed_messages=self.dispatch.unconfirmed.messages,
+            unconfirmed_bytes=self.dispatch.unconfirmed.size,
+            resent_messages=self.dispatch.losses.resent,
             reconnects=totals["reconnects"],
             connections=connections,
         )
@@ -207,9 +216,9 @@ class Supervisor:
             return succeed(None)
         waiter = self._waiting_for_end.wait()
         if not self.closing:
-            draining = self._started and not self.exhausted and self.dispatch.backlog.count
+            can_drain = self._started and not self.exhausted
             self._refuse()
-            if drain and draining:
+            if drain and can_drain and not self.dispatch.all_settled:
                 self._drain(drain, code, reason)
             else:
                 self._stop_all(code, reason)
@@ -223,7 +232,7 @@ class Supervisor:
         self._end_drain()
         self.dispatch.end(PoolClosed)
         self.intake.fail_waiting("closed")
-        for connection in [*self.connections, *self._leaving]:
+        for connection in self.all_connections():
             connection.destroy()
 
     def _refuse(self) -> None:
@@ -239,17 +248,17 @@ class Supervisor:
 
         self._drained = drained
         self._drain_timer = self.reactor.callLater(seconds, drained)
-        self._emptied = self.dispatch.when_emptied()
-        self._emptied.addCallbacks(lambda _: drained(), lambda _: None)
+        self._settled = self.dispatch.when_all_settled()
+        self._settled.addCallbacks(lambda _: drained(), lambda _: None)
 
     def _end_drain(self) -> None:
         self._drained = None
         timer, self._drain_timer = self._drain_timer, None
-        emptied, self._emptied = self._emptied, None
+        settled, self._settled = self._settled, None
         if timer is not None and timer.active():
             timer.cancel()
-        if emptied is not None:
-            emptied.cancel()
+        if settled is not None:
+            settled.cancel()
 
     def _stop_all(self, code: int, reason: str) -> None:
         self.dispatch.end(PoolClosed)
@@ -269,7 +278,7 @@ class Supervisor:
 
     def _report_unheard(self) -> None:
         """Messages that had been taken once, and could not be sent after all, have no Deferred."""
-        unheard, self.dispatch.unheard = self.dispatch.unheard, 0
+        unheard, self.dispatch.losses.unheard = self.dispatch.losses.unheard, 0
         if unheard:
             self._logger.error(
                 "%s: %d messages were taken by connections that could not write them any more",
@@ -324,7 +333,6 @@ class Supervisor:
         code: int,
         reason: str,
     ) -> None:
-        self.dispatch.gone(connection)
         if error is not None:
             if self._events.listeners("error"):
                 self._logger.warn("%s: connection %d: %s", self._name, connection.id, error)

@@ -11,7 +11,9 @@ What can go wrong, as one tree.
     │   ├── QueueOverflow      dropped from, or refused by, the full message queue
     │   ├── BufferFull         max_buffered_bytes is reached
     │   ├── SendTimeout        no connection took it in time          (a TimeoutError)
-    │   └── FragmentLost       earlier fragments of it went with their connection
+    │   ├── FragmentLost       earlier fragments of it went with their connection
+    │   └── DeliveryUnknown    written, and its connection lost before the proof that it arrived
+    ├── FlushTimeout           not everything was proven to have arrived in time (a TimeoutError)
     ├── PingTimeout            no pong in time                        (a TimeoutError)
     └── ConnectionFailed       an attempt or a connection failed; the pool tries again
         ├── HeadersFailed      the headers callable failed
@@ -43,6 +45,8 @@ __all__ = [
     "CloseTimeout",
     "ConnectionDropped",
     "ConnectionFailed",
+    "DeliveryUnknown",
+    "FlushTimeout",
     "FragmentLost",
     "GaveUp",
     "HandshakeInvalid",
@@ -163,6 +167,59 @@ class FragmentLost(SendError):
 
     def __str__(self) -> str:
         return "earlier fragments of this message were lost with their connection"
+
+
+class DeliveryUnknown(SendError):
+    """
+    A message, or several of them, was written to a connection that was lost before the peer proved
+    to have received it: it may have arrived, or not.
+
+    From a confirmed send it is about one message, which was written as often as it may be, or for
+    which no connection was left; what prevented another delivery is the C{__cause__}, if there is
+    one.  From C{flush} it is about all messages that this is true of.
+
+    @ivar messages: how many messages it is about.
+    @ivar deliveries: how often each of them was written.
+    @ivar data: the payload of the one message, which may be sent again; C{None} from C{flush}.
+    @ivar is_binary: whether that is binary or text.
+    """
+
+    def __init__(
+        self,
+        messages: int,
+        deliveries: int,
+        data: bytes | None = None,
+        is_binary: bool = False,
+    ) -> None:
+        # Not the data: it is the user's, and args end up in logs.
+        super().__init__(messages, deliveries)
+        self.messages = messages
+        self.deliveries = deliveries
+        self.data = data
+        self.is_binary = is_binary
+
+    def __str__(self) -> str:
+        times = "once" if self.deliveries == 1 else f"{self.deliveries} times"
+        if self.data is None:
+            return f"{self.messages} messages were written {times} and may have arrived, or not"
+        return (
+            f"a message of {len(self.data)} bytes was written {times} and may have arrived, or not"
+        )
+
+
+class FlushTimeout(PoolError, TimeoutError):
+    """
+    Not everything was written and proven to have arrived in time.
+
+    @ivar timeout: seconds waited.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__(timeout)
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return f"not everything was confirmed within {self.timeout:g} s"
 
 
 class PingTimeout(PoolError, TimeoutError):

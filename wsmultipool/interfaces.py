@@ -221,6 +221,7 @@ class IPooledConnection(Interface):
         binary: bool | None = None,
         compress: bool | None = None,
         mask: bool = True,
+        confirm: bool = False,
     ) -> Deferred[int]:
         """Send one message on just this connection."""
 
@@ -254,6 +255,7 @@ class IWebSocketPool(Interface):
         fin: bool = True,
         key: Any = None,
         timeout: float | None = None,
+        confirm: bool = False,
     ) -> Deferred[int]:
         """Send one message on one connection."""
 
@@ -264,8 +266,12 @@ class IWebSocketPool(Interface):
         compress: bool | None = None,
         mask: bool = True,
         timeout: float | None = None,
+        confirm: bool = False,
     ) -> Deferred[list[tuple[bool, int | Failure]]]:
         """Send one message on every open connection."""
+
+    def flush(timeout: float | None = None) -> Deferred[None]:
+        """Fire when everything accepted so far is proven to have arrived."""
 
     def ping(data: bytes = b"", *, timeout: float | None = None) -> Deferred[float]:
         """Measure one round trip on one open connection."""

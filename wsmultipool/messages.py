@@ -42,6 +42,9 @@ class Message:
     @ivar first: not preceded by another fragment.
     @ivar fin: not followed by another fragment.
     @ivar sequence: its place in the order of acceptance.
+    @ivar was_taken: of a message to be confirmed, whether any connection has ever taken it.
+    @ivar deliveries: of such a message, how often it was written.
+    @ivar position: of such a message, its place among those that its connection has taken.
     @ivar deferred: what is still to be told about its fate; C{None} when it was told.
     @ivar timer: withdraws it when it has waited too long.
     @ivar lane: where it waits, while it waits.
@@ -51,6 +54,7 @@ class Message:
     __slots__ = (
         "compress",
         "deferred",
+        "deliveries",
         "fin",
         "first",
         "fragmented",
@@ -60,11 +64,20 @@ class Message:
         "mask",
         "payload",
         "pinned",
+        "position",
         "sequence",
         "timer",
+        "was_taken",
         "withdraw",
     )
 
+    # Of its subclasses; here, and not in slots, as most messages are none of them.
+    confirm = False
+    """Whether its Deferred waits until the peer is known to have received it."""
+    shared = False
+    """Whether several connections send this very object."""
+
+    position: int
     withdraw: Callable[[Message], None]
 
     def __init__(
@@ -84,6 +97,8 @@ class Message:
         self.key = key
         self.pinned = pinned
         self.sequence = sequence
+        self.was_taken = False
+        self.deliveries = 0
         self.fragmented: FragmentedMessage | None = None
         self.first = True
         self.fin = True
@@ -98,11 +113,32 @@ class Message:
         """
         self.withdraw(self)
 
+    def settle(self, connection_id: int) -> None:
+        """Tell its caller that it went well, unless that was told, or nobody wants to know."""
+        deferred, self.deferred = self.deferred, None
+        if deferred is not None and not deferred.called:
+            deferred.callback(connection_id)
+
+    def stop_timer(self) -> None:
+        """It does not wait any more."""
+        timer, self.timer = self.timer, None
+        if timer is not None:
+            timer.cancel()
+
     @property
-    def settles_when_written(self) -> bool:
+    def is_for_pool(self) -> bool:
+        """Whether another connection takes it over from one that is lost."""
+        return self.pinned is None
+
+    @property
+    def undecided(self) -> bool:
+        """Whether its caller still waits to hear that a connection has taken it."""
+        return self.deferred is not None
+
+    @property
+    def settles_when_taken(self) -> bool:
         """
-        Whether its Deferred waits until the transport has it.  A message for the pool is settled
-        when a connection takes it, since another connection can still take it over; one that can
-        go nowhere else is not.
+        Whether its Deferred fires as soon as a connection has taken it.  That of a fragment waits
+        until it is written: it says that the connection is in the middle of the message now.
         """
-        return self.pinned is not None or self.fragmented is not None
+        return self.fragmented is None

@@ -88,6 +88,7 @@ class PoolOptions:
     @ivar balancer: chooses the connection for each message; C{None} for L{wsmultipool.RoundRobin}.
     @ivar on_connect: called with each connection before it takes traffic; it may return a Deferred
         or an awaitable.  C{None} for nothing to do.
+    @ivar max_deliveries: how often one confirmed message may be written; 1 for never twice.
     @ivar max_connecting: attempts under way at once; C{None} for no limit.
     @ivar name: names the pool in logs, metrics and pages; C{None} to use the host in the URL.
     @ivar logger: where to log: an L{IPoolLogger}, a L{logging.Logger} or a
@@ -114,6 +115,7 @@ class PoolOptions:
     max_message_size: int = 100 * 1024 * 1024
     balancer: IBalancer | None = None
     on_connect: Callable[[Any], object] | None = None
+    max_deliveries: int = 3
     max_connecting: int | None = None
     name: str | None = None
     logger: IPoolLogger | logging.Logger | twisted.logger.Logger | Literal[False] | None = None
@@ -138,7 +140,7 @@ class PoolOptions:
                 f"max_reconnect_interval ({self.max_reconnect_interval!r}) must not be less than"
                 f" reconnect_interval ({self.reconnect_interval!r})"
             )
-        for option in ("pool_size", "max_buffered_bytes", "max_message_size"):
+        for option in ("pool_size", "max_buffered_bytes", "max_message_size", "max_deliveries"):
             check_integer(option, getattr(self, option), at_least=1)
         check_integer("message_queue_size", self.message_queue_size, at_least=0)
         for option in ("max_reconnect_attempts", "max_connecting"):
@@ -198,6 +200,7 @@ class PoolOptionsDict(TypedDict, total=False):
     max_message_size: int
     balancer: IBalancer | None
     on_connect: Callable[[Any], object] | None
+    max_deliveries: int
     max_connecting: int | None
     name: str | None
     logger: IPoolLogger | logging.Logger | twisted.logger.Logger | Literal[False] | None

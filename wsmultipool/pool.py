@@ -15,9 +15,10 @@ from twisted.internet.defer import Deferred, DeferredList, fail
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from ._arguments import check_close, check_flags, check_ping, check_timeout, to_payload
+from ._arguments import check_close, check_ping, check_timeout
 from ._autobahn import WebSocketFactory
 from ._endpoints import check_options
+from ._flush import Flushing
 from ._pool_logger import as_pool_logger, guarded
 from ._streams import MessageStream
 from ._supervisor import Supervisor
@@ -102,6 +103,7 @@ class ReconnectingPoolFactory(EventEmitter):
         )
         self._intake = self._supervisor.intake
         self._dispatch = self._supervisor.dispatch
+        self._flushing = Flushing(reactor, self._dispatch, self._supervisor.all_connections)
         tls = checked.ws_options.tls
         if isinstance(tls, TLSOptions) and not tls.verify:
             self._logger.warn(
@@ -163,6 +165,7 @@ class ReconnectingPoolFactory(EventEmitter):
         fin: bool = True,
         key: Hashable = None,
         timeout: float | None = None,
+        confirm: bool = False,
     ) -> Deferred[int]:
         """
         Send one message on one connection, chosen by the balancer or by C{key}.
@@ -179,25 +182,32 @@ class ReconnectingPoolFactory(EventEmitter):
         @param key: messages with equal keys arrive in the order they were sent; C{None} for no
             such demand.
         @param timeout: seconds to wait for a connection that takes it; C{None} for no limit.
+        @param confirm: wait for the proof that the peer has received the message, which is the pong
+            to a ping behind it, and send it again if its connection is lost before: at least once.
+            With C{max_deliveries=1}, it is never sent again: at most once, and never silently.
         @return: a Deferred that fires with the connection's id when an open, writable connection
-            has taken the message (a fragment: when it was written).  Should that connection be
-            lost before it has written it, another one takes it over.  It fails with
+            has taken the message (a fragment: when it was written); with C{confirm}, when the peer
+            has received it there.  Should a connection be lost before it has written the message,
+            another one takes it over.  It fails with
 
               - L{QueueOverflow}: no connection is open, and the queue is full;
               - L{NotConnected}: no connection is open, and C{message_queue_size} is 0;
               - L{BufferFull}: C{max_buffered_bytes} is reached; the message was not accepted;
               - L{SendTimeout}: it will not be sent later;
               - L{FragmentLost}: earlier fragments of the message were lost with their connection;
+              - L{DeliveryUnknown}: with C{confirm}, it was written as often as C{max_deliveries}
+                allows, or could not be written again, and may have arrived, or not;
               - L{PoolClosed}: the pool has ended, or ends before the message was taken;
               - L{PoolExhausted}: every connection has given up.
 
-            Cancelling it withdraws a message that was not taken yet.
+            Cancelling it withdraws a message that was not taken yet; one that was taken is not sent
+            again.
         @raise TypeError: C{data}, C{binary}, C{key} or C{timeout} is of the wrong type.
         @raise ValueError: bytes sent as text are not UTF-8; C{fin=False} without C{key}; C{timeout}
             is not positive.
         @since: 0.1.0
         """
-        return self._intake.send(data, binary, compress, mask, fin, key, timeout)
+        return self._intake.send(data, binary, compress, mask, fin, key, timeout, confirm)
 
     def broadcast(
         self,
@@ -207,28 +217,49 @@ class ReconnectingPoolFactory(EventEmitter):
         compress: bool | None = None,
         mask: bool = True,
         timeout: float | None = None,
+        confirm: bool = False,
     ) -> Deferred[list[tuple[bool, int | Failure]]]:
         """
         Send one message on every connection that is open now.
 
         @param timeout: seconds that each of them has to take it.
+        @param confirm: wait for the proof that it was received on each of them.
         @return: a Deferred that does not fail.  It fires with one entry per connection, ordered by
-            id: C{(True, id)} when it was written there, else C{(False, failure)} with a failure as
-            of L{send}; L{NotConnected} when that connection was lost before.  C{[]} when none is
-            open.  Cancelling it withdraws what was not taken yet.
+            id: C{(True, id)} when that connection has taken it (with C{confirm}: when the peer has
+            received it there), else C{(False, failure)} with a failure as of L{send};
+            L{NotConnected} when that connection was lost before it had written it,
+            L{DeliveryUnknown} when it was lost before a confirmation.  C{[]} when none is open.
+            Cancelling it withdraws what was not taken yet.
         @raise TypeError: as L{send}.
         @raise ValueError: as L{send}.
         @since: 0.1.0
         """
-        payload, is_binary = to_payload(data, binary)
-        check_flags(compress, mask, True)
+        return self._intake.broadcast(data, binary, compress, mask, timeout, confirm)
+
+    def flush(self, timeout: float | None = None) -> Deferred[None]:
+        """
+        Wait for the proof that the peer has received everything that was accepted before this call.
+
+        @param timeout: seconds; C{None} for no limit.
+        @return: a Deferred that fires when all of it was written, and a ping behind it answered on
+            each connection.  It fails with
+
+              - L{DeliveryUnknown}: a connection that had written some of it was lost before that,
+                and nobody knows whether it has arrived.  Each flush is about what happened since
+                the latest that told of such a loss;
+              - L{FlushTimeout}: it takes longer than C{timeout};
+              - L{PoolClosed} or L{PoolExhausted}: the pool has ended, or ends while some of it
+                waits for a connection.
+
+            Cancelling it changes nothing for the messages.
+        @raise TypeError: C{timeout} is not a number.
+        @raise ValueError: C{timeout} is not positive.
+        @since: 0.1.0
+        """
         check_timeout(timeout)
-        return _each(
-            [
-                connection.send_payload(payload, is_binary, compress, mask, timeout)
-                for connection in self._dispatch.in_service()
-            ]
-        )
+        if self._supervisor.closing:
+            return fail(PoolClosed())
+        return self._flushing.flush(self._intake.next_sequence(), timeout)
 
     def ping(self, data: bytes | str = b"", *, timeout: float | None = None) -> Deferred[float]:
         """

@@ -64,6 +64,10 @@ class PoolStats:
     @ivar dropped_messages: messages given up because the queue was full (C{overflow}).
     @ivar requeued_messages: times that a message went back to the queue because its connection was
         lost first.
+    @ivar unconfirmed_messages: confirmed sends that connections have taken, and of which nobody
+        knows yet whether they have arrived.
+    @ivar unconfirmed_bytes: payload bytes of those.
+    @ivar resent_messages: times that a confirmed send was made ready to be written once more.
     @ivar reconnects: times that a connection opened again after its first time.
     @ivar connections: each connection, by C{id}.
     @since: 0.1.0
@@ -81,6 +85,9 @@ class PoolStats:
     received_bytes: int
     dropped_messages: int
     requeued_messages: int
+    unconfirmed_messages: int
+    unconfirmed_bytes: int
+    resent_messages: int
     reconnects: int
     connections: tuple[ConnectionStats, ...]
 

@@ -1,0 +1,175 @@
+"""
+Messages that are not delivered as planned: which of them are tried again, and what the callers of
+the others hear.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from .errors import DeliveryUnknown, FragmentLost, NotConnected, PoolError
+
+if TYPE_CHECKING:
+    from ._backlog import Backlog
+    from ._fragments import FragmentedMessage
+    from .messages import Message
+
+
+class Losses:
+    """
+    Decides what becomes of a message whose connection is lost, and counts.
+
+    @param max_deliveries: how often a confirmed message may be written.
+    @ivar ending: makes the error for what can't be tried again, once the pool comes to its end.
+    @ivar requeued: how many messages came back from a connection that was lost before it had
+        written them.
+    @ivar resent: how many came back, unconfirmed, to be written once more.
+    @ivar unknown: how many were written to connections that were then lost, and may have arrived,
+        or not.
+    @ivar dropped: how many accepted messages will not be sent (again), by reason.
+    @ivar unheard: how many of these nobody waits to hear of, as they had been taken once.
+    """
+
+    def __init__(self, backlog: Backlog, max_deliveries: int) -> None:
+        self.ending: Callable[[], PoolError] | None = None
+        self.requeued = 0
+        self.resent = 0
+        self.unknown = 0
+        self.dropped: Counter[str] = Counter()
+        self.unheard = 0
+        self._backlog = backlog
+        self._max_deliveries = max_deliveries
+
+    def sort_unwritten(
+        self, unwritten: Iterable[Message], interrupted: FragmentedMessage | None
+    ) -> list[Message]:
+        """
+        What a lost connection had taken, and not written, can go elsewhere without being sent
+        twice.
+
+        @param interrupted: the fragmented message that the connection was in the middle of.
+        @return: the messages for which a place is to be found, or which are to be L{reject}ed.
+        """
+        whole = []
+        in_pieces: dict[FragmentedMessage, list[Message]] = {}
+        if interrupted is not None:
+            in_pieces[interrupted] = []
+        for message in unwritten:
+            if message.fragmented is not None:
+                in_pieces.setdefault(message.fragmented, []).append(message)
+            else:
+                whole.append(message)
+                self.requeued += message.is_for_pool and self.ending is None
+        for fragmented, fragments in in_pieces.items():
+            whole += self._restart(fragmented, fragments)
+            self.requeued += 0 if fragmented.lost else len(fragments)
+        return whole
+
+    def sort_unconfirmed(
+        self, unconfirmed: Iterable[Message]
+    ) -> tuple[list[Message], list[Message]]:
+        """
+        What a lost connection had written, and nobody confirmed, may have arrived, or not.
+
+        @return: the messages that are written once more, for which a place is to be found; and
+            those for which it was the last time, which are to be L{drop}ped.
+        """
+        again = []
+        given_up = []
+        in_pieces: dict[FragmentedMessage, list[Message]] = {}
+        for message in unconfirmed:
+            if message.fragmented is not None:
+                in_pieces.setdefault(message.fragmented, []).append(message)
+            elif self._may_repeat(message):
+                again.append(message)
+                self.resent += 1
+            else:
+                given_up.append(message)
+        for fragmented, fragments in in_pieces.items():
+            if all(map(self._may_repeat, fragments)):
+                again += self._restart(fragmented, fragments)
+                self.resent += 0 if fragmented.lost else len(fragments)
+            else:
+                given_up += fragments
+        return again, given_up
+
+    def _may_repeat(self, message: Message) -> bool:
+        return (
+            message.deliveries < self._max_deliveries
+            and message.is_for_pool
+            and message.deferred is not None  # else it was cancelled
+            and self.ending is None
+        )
+
+    def _restart(self, fragmented: FragmentedMessage, returned: list[Message]) -> list[Message]:
+        """
+        The connection in the middle of a fragmented message is lost.
+
+        @param returned: fragments of it that can be sent on another one.
+        @return: the first fragment, if it is among them: with it, all of the message can go
+            elsewhere.
+        """
+        fragmented.connection = None
+        if fragmented.begun or fragmented.lost or self.ending is not None:
+            self._void(fragmented, returned)
+            return []
+        following = [message for message in returned if not message.first]
+        self._backlog.insert(following, self._backlog.lane_of(fragmented))
+        return [message for message in returned if message.first]
+
+    # Messages that will not be sent
+
+    def reject(self, messages: Iterable[Message]) -> None:
+        """
+        Drop those of which it is known that no place will be found for them.
+        """
+        for message in messages:
+            if not message.is_for_pool:
+                self.drop(message, NotConnected(), "connection lost")
+            elif self.ending is not None:
+                self.drop(message, self.ending(), "closed")
+
+    def drop(self, message: Message, error: Exception, reason: str) -> None:
+        """A message that waits no longer will not be sent; count that, and tell its caller."""
+        self.dropped[reason] += 1
+        message.stop_timer()
+        if message.deliveries:
+            self.unknown += 1
+            unknown = DeliveryUnknown(1, message.deliveries, message.payload, message.is_binary)
+            unknown.__cause__ = error
+            error = unknown
+        deferred, message.deferred = message.deferred, None
+        if deferred is not None:
+            deferred.errback(error)
+        elif message.settles_when_taken:
+            self.unheard += 1
+
+    def give_up(self, messages: Iterable[Message], error: Exception) -> None:
+        """Drop messages that may not be written once more."""
+        for message in messages:
+            if message.fragmented is not None:
+                self._void(message.fragmented)
+            self.drop(message, error, "unconfirmed")
+
+    def abandon(self, fragmented: FragmentedMessage) -> None:
+        """
+        A fragment is missing, so the message can't be completed: the rest is void, and the
+        connection that is in the middle of it is closed, as nothing else would free it.
+        """
+        if fragmented.lost:
+            return
+        self._void(fragmented)
+        connection = fragmented.connection
+        if connection is not None and connection.occupied_by is fragmented:
+            connection.close(1000, "a fragmented message was abandoned")
+
+    def _void(self, fragmented: FragmentedMessage, unsent: Iterable[Message] = ()) -> None:
+        fragmented.lost = True
+        waiting = self._backlog.clear_lane(fragmented)
+        if fragmented.opening.lane is not None:
+            self._backlog.remove(fragmented.opening)
+            waiting.insert(0, fragmented.opening)
+        for message in [*unsent, *waiting]:
+            self.drop(message, FragmentLost(), "fragment")
