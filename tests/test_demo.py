@@ -137,12 +137,12 @@ def test_table_of_a_large_pool() -> None:
 
 def test_missing() -> None:
     """Nothing missing, nothing said; otherwise how many, and which."""
-    assert missing(stats(), server_that_got(0, 1, messages=2), 2, 2) == []
-    assert missing(stats(), server_that_got(1, messages=3), 3, 3) == [
+    assert missing(server_that_got(0, 1, messages=2), 2, 0, 2) == []
+    assert missing(server_that_got(1, messages=3), 3, 0, 3) == [
         "2 of 3 messages were not delivered.",
         "Missing, counted from 0: 0, 2",
     ]
-    assert missing(stats(), server_that_got(1, messages=1000), 1000, 1000) == [
+    assert missing(server_that_got(1, messages=1000), 1000, 0, 1000) == [
         "999 of 1,000 messages were not delivered.",
         "Missing, counted from 0: 0, 2, 3, 4, 5, ...",
     ]
@@ -150,8 +150,8 @@ def test_missing() -> None:
 
 def test_missing_without_the_demos_server() -> None:
     """Where nobody counts arrivals, what the pool did not take or had to drop is missing."""
-    assert missing(stats(), None, 10, 10) == []
-    assert missing(stats(dropped=2), None, 9, 10) == ["3 of 10 messages were not sent."]
+    assert missing(None, 10, 0, 10) == []
+    assert missing(None, 9, 2, 10) == ["3 of 10 messages were not sent."]
 
 
 @pytest.mark.parametrize(("messages", "lines"), [(1, 1), (3, 3), (10, 10), (99, 10), (1000, 10)])
@@ -227,6 +227,21 @@ async def test_run_with_closes() -> None:
     assert await demo.run() == 0
     assert (server.delivered, server.duplicates, server.missing) == (2000, 0, 0)
     assert server.closed >= 3  # all but the one that it keeps, and some of those that came back
+    assert out.getvalue().splitlines()[-1] == "Every message was delivered."
+
+
+@within(30)
+async def test_run_with_confirmation() -> None:
+    """Connections that are reset lose no message that waits for its confirmation."""
+    out, err = io.StringIO(), io.StringIO()
+    options = DemoOptions(messages=2000, size=16, confirm=True)
+    server = DemoServer(2000, closes=5, kept=1, resets=True)
+    demo = Demo(reactor, options, out, err, server)
+    demo.to_ping = 0.2
+    assert await demo.run() == 0
+    assert (server.delivered, server.missing) == (2000, 0)
+    assert server.closed >= 3
+    assert "The server closes and resets one connection after another." in out.getvalue()
     assert out.getvalue().splitlines()[-1] == "Every message was delivered."
 
 

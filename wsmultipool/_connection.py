@@ -346,9 +346,12 @@ class PooledConnection:
         self._owner.dispatch.confirmed(self, confirmed)
 
     def _flush(self) -> None:
+        self._probe_if_due()
+        self._wire.flush()
+
+    def _probe_if_due(self) -> None:
         if self.up and self._proof.ping_due:
             self._pings.probe()
-        self._wire.flush()
 
     # IWireListener
 
@@ -385,6 +388,9 @@ class PooledConnection:
             elif message.fragmented is not None:
                 message.fragmented.begun = True
                 message.settle(self.id)
+        # After each write, and not only at the end of the turn: the sooner a message is confirmed,
+        # the fewer are sent twice when the connection is lost.
+        self._probe_if_due()
 
     def wire_paused(self, held: int) -> None:
         if self.up:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, TextIO
 
-from twisted.internet.defer import CancelledError, TimeoutError
+from twisted.internet.defer import CancelledError, DeferredSemaphore, TimeoutError
 from twisted.internet.task import deferLater
 
 from ._demo_report import GREEN, RED, Progress, Screen, connections, missing, table
@@ -23,12 +23,14 @@ from .pool import ReconnectingPoolFactory
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
+    from twisted.python.failure import Failure
 
 
 __all__ = ["Demo", "DemoOptions"]
 
 _CLOSES = 20
 _PINGS = 100
+_UNCONFIRMED = 1_000
 _MOST_NOTES = 10
 
 
@@ -40,6 +42,7 @@ class DemoOptions:
     @ivar messages: how many to send.
     @ivar pool_size: connections to keep open.
     @ivar size: bytes per message.
+    @ivar confirm: wait for the proof that each has arrived, and have connections reset as well.
     @ivar url: the server to use; C{None} for the demo's own.
     @ivar insecure: accept any certificate.
     """
@@ -47,6 +50,7 @@ class DemoOptions:
     messages: int = 100_000
     pool_size: int = 4
     size: int = 64
+    confirm: bool = False
     url: str | None = field(default=None, repr=False)
     insecure: bool = False
 
@@ -84,7 +88,7 @@ class Demo:
         self._server = server
         if options.url is None:
             kept = min(options.pool_size - 1, 1)
-            self._server = server or DemoServer(options.messages, _CLOSES, kept)
+            self._server = server or DemoServer(options.messages, _CLOSES, kept, options.confirm)
             self._url = self._server.listen(reactor)
         else:
             self._url = options.url
@@ -158,20 +162,41 @@ class Demo:
         """
         @return: how many seconds it took, until the server had read everything.
         """
-        pool, progress = self._pool, self._progress
-        padding = bytes(self._options.size - NUMBER_BYTES)
-        progress.began()
+        self._progress.began()
         began = self._reactor.seconds()
         try:
-            for number in range(self._options.messages):
-                # To wait for each is all there is to do about backpressure, and about outages.
-                await pool.send(numbered(number, padding), timeout=self.to_send)
-                progress.count()
-            # Pongs come in order: at the last one the server has read what was sent before.
-            await pool.broadcast_ping(timeout=self.to_send)
+            if self._options.confirm:
+                await self._send_confirmed()
+            else:
+                await self._send_each()
         except PoolError as error:
-            progress.note(f"stopped: {error}")
+            self._progress.note(f"stopped: {error}")
         return self._reactor.seconds() - began
+
+    async def _send_each(self) -> None:
+        pool, progress = self._pool, self._progress
+        padding = bytes(self._options.size - NUMBER_BYTES)
+        for number in range(self._options.messages):
+            # To wait for each is all there is to do about backpressure, and about outages.
+            await pool.send(numbered(number, padding), timeout=self.to_send)
+            progress.count()
+        # Pongs come in order: at the last one the server has read what was sent before.
+        await pool.broadcast_ping(timeout=self.to_send)
+
+    async def _send_confirmed(self) -> None:
+        # To wait for each of these would take a round trip each.
+        unconfirmed = DeferredSemaphore(_UNCONFIRMED)
+        padding = bytes(self._options.size - NUMBER_BYTES)
+        for number in range(self._options.messages):
+            await unconfirmed.acquire()
+            sent = self._pool.send(numbered(number, padding), timeout=self.to_send, confirm=True)
+            sent.addCallbacks(lambda _: self._progress.count(), self._not_confirmed)
+            sent.addBoth(lambda _: unconfirmed.release())
+        for _ in range(_UNCONFIRMED):
+            await unconfirmed.acquire()
+
+    def _not_confirmed(self, failure: Failure) -> None:
+        self._note(f"a message failed: {failure.getErrorMessage()}")
 
     async def _measure_round_trips(self) -> None:
         """
@@ -227,7 +252,8 @@ class Demo:
             f" {connections(options.pool_size)} to {ServerURL.parse(self._url)}",
         ]
         if self._server is not None:
-            lines.append("The server closes one connection after another.")
+            closes = "closes and resets" if options.confirm else "closes"
+            lines.append(f"The server {closes} one connection after another.")
         if options.insecure:
             lines.append("The server's certificate is not checked.")
         self._out.write_line("\n".join(lines))
@@ -242,7 +268,9 @@ class Demo:
         stats = self._pool.get_stats()
         lines = table(stats, server, sent, seconds, self._opens, self._round_trips)
         out.write_line("\n".join(["", *lines, ""]))
-        lines = missing(stats, server, sent, self._options.messages)
+        # One that was dropped before it was confirmed does not count as sent.
+        dropped = 0 if self._options.confirm else stats.dropped_messages
+        lines = missing(server, sent, dropped, self._options.messages)
         for line in lines:
             out.write_line(out.colored(line, RED))
         if not lines:

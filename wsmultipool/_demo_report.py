@@ -49,6 +49,7 @@ def table(
         "delivered": server.delivered if server else None,
         "duplicates": server.duplicates if server else None,
         "re-routed": stats.requeued_messages,
+        **({"sent again": stats.resent_messages} if stats.resent_messages else {}),
         **({"closed by the server": server.closed} if server else {}),
         "reconnects": stats.reconnects,
         "messages per second": round(sent / seconds),
@@ -70,12 +71,14 @@ def table(
     return lines
 
 
-def missing(stats: PoolStats, server: DemoServer | None, sent: int, messages: int) -> list[str]:
+def missing(server: DemoServer | None, sent: int, dropped: int, messages: int) -> list[str]:
     """
     Tell which messages are missing, in lines of at most 80 columns; none if none is.
+
+    @param dropped: how many of those C{sent} the pool had to drop.
     """
     if server is None:
-        lost = messages - sent + stats.dropped_messages
+        lost = messages - sent + dropped
         return [f"{lost:,} of {messages:,} messages were not sent."] if lost else []
     if not server.missing:
         return []

@@ -40,18 +40,20 @@ class DemoServer:
     @param messages: how many it expects, numbered from 0.
     @param closes: how many connections it closes on the way, evenly spread over the messages.
     @param kept: how many it leaves open; a close that has to wait for that is made up for.
+    @param resets: whether every other one is not closed but reset, with all that it has not read.
     @ivar delivered: how many of the messages have arrived.
     @ivar duplicates: how many times one arrived that had arrived before.
     @ivar closed: how many connections it has closed.
     """
 
-    def __init__(self, messages: int, closes: int, kept: int = 0) -> None:
+    def __init__(self, messages: int, closes: int, kept: int = 0, resets: bool = False) -> None:
         self.delivered = 0
         self.duplicates = 0
         self.closed = 0
         self._messages = messages
         self._closes = closes
         self._kept = kept
+        self._resets = resets
         self._close_every = max(messages // (closes + 1), 1)
         self._arrived = bytearray(messages)
         self._open: list[_CountingProtocol] = []
@@ -121,8 +123,12 @@ class DemoServer:
         due = min(self.delivered // self._close_every, self._closes) if self.missing else 0
         while self.closed < due and len(self._open) > self._kept:
             self.closed += 1
-            # Not sendClose, which lets only 1000 and private codes pass.
-            self._open.pop(0).sendCloseFrame(_SERVICE_RESTART, b"service restart")
+            protocol = self._open.pop(0)
+            if self._resets and self.closed % 2 == 0:
+                protocol.dropConnection(abort=True)
+            else:
+                # Not sendClose, which lets only 1000 and private codes pass.
+                protocol.sendCloseFrame(_SERVICE_RESTART, b"service restart")
 
 
 class _CountingProtocol(WebSocketServerProtocol):

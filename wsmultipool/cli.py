@@ -41,11 +41,17 @@ end a table tells what was sent, delivered, re-routed, and how fast.
 With --url the same messages go to a server of yours, as binary messages.  What
 arrives there is not counted, and nobody closes connections unless you do:
 restart the server meanwhile.
+
+With --confirm every message waits for the proof that it has arrived, and the
+server resets every other connection instead of closing it, with all that it
+has not read.  What was not confirmed then is sent again: nothing is lost, and
+some of it may arrive twice.
 """
 
 _DEMO_EPILOG = """\
 examples:
   wsmultipool demo
+  wsmultipool demo --confirm
   wsmultipool demo --messages 1000000 --pool-size 8 --size 512
   wsmultipool demo --url ws://127.0.0.1:9000/ --messages 20000
   wsmultipool demo >table.txt 2>progress.txt
@@ -113,6 +119,11 @@ def _parse(argv: Sequence[str] | None) -> DemoOptions:
         help="a ws:// or wss:// server to use instead of the demo's own",
     )
     demo.add_argument(
+        "--confirm",
+        action="store_true",
+        help="wait for the proof that each message has arrived, while connections are reset",
+    )
+    demo.add_argument(
         "--insecure",
         action="store_true",
         help="accept any certificate from a wss:// server",
@@ -135,6 +146,7 @@ def _parse(argv: Sequence[str] | None) -> DemoOptions:
         messages=arguments.messages,
         pool_size=arguments.pool_size,
         size=arguments.size,
+        confirm=arguments.confirm,
         url=arguments.url,
         insecure=arguments.insecure,
     )
@@ -171,7 +183,7 @@ def _without_secrets(argument: str) -> str:
 def _hint(argument: str) -> str:
     if "://" in argument:
         return ": did you mean '--url' before it?"
-    names = ["--url", "--insecure", *(f"--{name}" for name, *_ in _NUMBERS)]
+    names = ["--url", "--confirm", "--insecure", *(f"--{name}" for name, *_ in _NUMBERS)]
     close = get_close_matches(argument.partition("=")[0], names, n=1)
     return f": did you mean {close[0]!r}?" if close else ""
 
