@@ -216,6 +216,12 @@ async def test_keyed() -> None:
 
 
 @within(60)
+async def test_confirmed() -> None:
+    """Nothing is lost, although the server drops one connection after another."""
+    assert await output_of("confirmed.py") == "1000 orders booked, 0 failed\n"
+
+
+@within(60)
 async def test_fragments() -> None:
     """Fragments arrive as one message, whatever is sent beside them."""
     length = sum(len(f"line {number}\n") for number in range(1000))
