@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from wsmultipool._message_batch import MessageBatch
 from wsmultipool.handshake import UpgradeResponse
 from wsmultipool.interfaces import IWebSocketPool, IWireListener
 from wsmultipool.messages import Message, SendData
@@ -144,6 +145,10 @@ class Listener:
 
     def wire_message(self, payload: bytes, is_binary: bool) -> None:
         self.reports.append(("message", payload, is_binary))
+
+    def wire_messages(self, batch: MessageBatch) -> None:
+        for payload in batch:
+            self.wire_message(payload, batch.is_binary)
 
     def wire_ping(self, payload: bytes) -> None:
         self.reports.append(("ping", payload))

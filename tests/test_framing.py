@@ -4,9 +4,6 @@ Tests for L{wsmultipool._framing}.
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
@@ -22,24 +19,16 @@ from wsmultipool._framing import (
     PING,
     PONG,
     TEXT,
-    MaskingKeys,
     encode_frame,
-    mask_as_integer,
+    encode_unmasked_frame,
+    frame_size,
+    is_utf8,
+    may_be_ordinary,
+    read_header,
+    read_messages,
 )
 
 LENGTHS = [0, 1, 125, 126, 1024, 1025, 65535, 65536, 200_000]
-
-# In a process of its own: buys a block of keys, forks, and prints the next key of both branches.
-FORK = """
-import os, sys
-from wsmultipool._framing import encode_frame
-first = encode_frame(0x82, bytes(4))
-child = os.fork()
-if child:
-    os.waitpid(child, 0)
-print(encode_frame(0x82, bytes(4))[2:6].hex(), flush=True)
-os._exit(0)
-"""
 
 
 class Frame(NamedTuple):
@@ -114,7 +103,7 @@ def test_masked_frame_is_read_as_it_was_meant(size: int) -> None:
 @pytest.mark.parametrize("size", LENGTHS)
 def test_unmasked_frame_holds_the_payload_as_it_is(size: int) -> None:
     """Without masking there is no key in the frame, and the payload is in it unchanged."""
-    data = encode_frame(FIN | BINARY, some_bytes(size), mask=False)
+    data = encode_unmasked_frame(FIN | BINARY, some_bytes(size))
     frame = decode(data)
     assert frame.key is None
     assert frame.payload == some_bytes(size)
@@ -126,7 +115,7 @@ def test_unmasked_frame_holds_the_payload_as_it_is(size: int) -> None:
 )
 def test_length_takes_as_few_octets_as_possible(size: int, octets: int) -> None:
     """Servers may refuse a length in more octets than needed, so there never are more."""
-    assert decode(encode_frame(FIN | BINARY, bytes(size), mask=False)).header_size == octets
+    assert decode(encode_unmasked_frame(FIN | BINARY, bytes(size))).header_size == octets
     assert decode(encode_frame(FIN | BINARY, bytes(size))).header_size == octets + 4
 
 
@@ -147,31 +136,6 @@ def test_opcodes_are_those_of_the_standard() -> None:
     assert (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG) == (0, 1, 2, 8, 9, 10)
 
 
-def test_short_payloads_do_without_the_masker_for_long_ones() -> None:
-    """The masker for long payloads gets those above 1024 octets, with the key in the frame."""
-    seen: list[tuple[bytes, bytes]] = []
-
-    def masker(key: bytes, payload: bytes) -> bytes:
-        seen.append((key, payload))
-        return xor(key, payload)
-
-    short = decode(encode_frame(FIN | TEXT, some_bytes(1024), long_masker=masker))
-    assert (short.payload, seen) == (some_bytes(1024), [])
-    long = decode(encode_frame(FIN | TEXT, some_bytes(1025), long_masker=masker))
-    assert (long.payload, seen) == (some_bytes(1025), [(long.key, some_bytes(1025))])
-    encode_frame(FIN | TEXT, some_bytes(1025), mask=False, long_masker=masker)
-    assert len(seen) == 1
-
-
-@settings(derandomize=True)
-@given(key=st.binary(min_size=4, max_size=4), payload=st.binary(max_size=300))
-def test_masking_is_xor_octet_by_octet(key: bytes, payload: bytes) -> None:
-    """Masking gives what the standard says, and masking twice gives the payload back."""
-    masked = mask_as_integer(key, payload)
-    assert masked == xor(key, payload)
-    assert mask_as_integer(key, masked) == payload
-
-
 @settings(derandomize=True)
 @given(
     first=st.integers(min_value=0, max_value=255),
@@ -180,41 +144,192 @@ def test_masking_is_xor_octet_by_octet(key: bytes, payload: bytes) -> None:
 )
 def test_any_frame_is_read_back(first: int, payload: bytes, mask: bool) -> None:
     """Whatever the payload and the first octet are, a receiver gets both."""
-    frame = decode(encode_frame(first, payload, mask))
+    encode = encode_frame if mask else encode_unmasked_frame
+    frame = decode(encode(first, payload))
     assert frame.payload == payload
     assert (frame.key is not None) == mask
     assert frame.fin * 128 + frame.rsv * 16 + frame.opcode == first
 
 
-def test_every_frame_has_a_key_of_its_own() -> None:
-    """No key is used twice, and none can be told from the one before it."""
-    keys = [decode(encode_frame(FIN | BINARY, b"")).key or b"" for _ in range(3000)]
-    assert {len(key) for key in keys} == {4}
-    # By chance some may be equal, or overlap, or have the same octet somewhere; not many.
-    assert len(set(keys)) > 2990
-    following = list(pairwise(keys))
-    for shift in (1, 2, 3):
-        assert sum(a[shift:] == b[: 4 - shift] for a, b in following) < (100 if shift == 3 else 10)
+# Reading
 
 
-def test_equal_payloads_look_different_on_the_wire() -> None:
-    """The key is fresh also when the same payload is sent again and again."""
-    assert len({encode_frame(FIN | TEXT, b"same payload") for _ in range(100)}) > 90
+def ordinary(*payloads: bytes, first: int = FIN | BINARY) -> bytes:
+    """
+    What a server sends for some messages.
+    """
+    return b"".join(encode_unmasked_frame(first, payload) for payload in payloads)
 
 
-def test_a_fork_makes_new_keys() -> None:
-    """A process that forks, as servers do, never shares keys with its child."""
-    ran = subprocess.run(
-        [sys.executable, "-c", FORK], check=True, capture_output=True, text=True, timeout=60
-    )
-    child, parent = ran.stdout.split()
-    assert child != parent
+NO_LIMIT = 1 << 40
 
 
-def test_what_is_left_of_a_block_is_forgotten() -> None:
-    """What Python calls in a forked child has the next key come from a new block."""
-    keys = MaskingKeys()
-    before = [keys.next() for _ in range(10)]
-    keys._forget()
-    after = [keys.next() for _ in range(1030)]
-    assert len(set(before + after)) > 1030
+@pytest.mark.parametrize("size", LENGTHS)
+@pytest.mark.parametrize("first", [FIN | TEXT, FIN | BINARY])
+def test_messages_are_read(size: int, first: int) -> None:
+    """Messages of every size are found, one behind the other, up to the end of what is there."""
+    data = ordinary(b"a" * size, b"", b"b" * size, first=first)
+    assert read_messages(data, 0, NO_LIMIT) == ([b"a" * size, b"", b"b" * size], len(data))
+
+
+@pytest.mark.parametrize("size", [0, 16, 125, 126, 1024, 65536])
+@pytest.mark.parametrize("first", [FIN | TEXT, FIN | BINARY])
+def test_many_messages_of_one_size_are_read(size: int, first: int) -> None:
+    """The shorter way for messages of one size finds the same, and what follows is left."""
+    messages = [bytes([65 + number]) * size for number in range(20)]
+    data = b"??" + ordinary(*messages, first=first)
+    assert read_messages(data, 2, NO_LIMIT) == (messages, len(data))
+    for tail in (b"\x89", b"\x89\x00", ordinary(bytes(7))[:-1], ordinary(b"text", first=0x81)[:3]):
+        assert read_messages(data + tail, 2, NO_LIMIT)[0] == messages
+
+
+def test_no_more_than_512_messages_are_read_at_once() -> None:
+    """However many there are: who stops in the middle has not had all of them read in vain."""
+    alike, different = ordinary(*[b"12"] * 1000), ordinary(*[b"1", b"12"] * 500)
+    for data in (alike, different):
+        payloads, at = read_messages(data, 0, NO_LIMIT)
+        assert len(payloads) == 512
+        assert ordinary(*payloads) == data[:at]
+
+
+@pytest.mark.parametrize("kind", ["text", "binary"])
+def test_reading_stops_at_the_other_kind(kind: str) -> None:
+    """Text and binary are not mixed up."""
+    one, other = (FIN | TEXT, FIN | BINARY) if kind == "text" else (FIN | BINARY, FIN | TEXT)
+    for count in (1, 20):
+        data = ordinary(*[b"one"] * count, first=one)
+        mixed = data + ordinary(b"two", first=other)
+        assert read_messages(mixed, 0, NO_LIMIT) == ([b"one"] * count, len(data))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 30])
+@pytest.mark.parametrize(
+    "unusual",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\x82", id="half a header"),
+        pytest.param(b"\x82\x7e\x01", id="half a length"),
+        pytest.param(b"\x82\x7f\x00\x00\x00", id="half a long length"),
+        pytest.param(b"\x82\x05four", id="not whole"),
+        pytest.param(b"\x82\x7e\x01\x00" + bytes(255), id="not whole either"),
+        pytest.param(b"\x82\x85\x00\x00\x00\x00five!", id="masked"),
+        pytest.param(b"\x82\x7e\x00\x05five!", id="length not minimal"),
+        pytest.param(b"\x82\x7f\x00\x00\x00\x00\x00\x00\x00\x05five!", id="nor here"),
+        pytest.param(b"\x82\x7f\x00\x00\x00\x00\x40\x00\x00\x00", id="1 GB"),
+        pytest.param(b"\x02\x05first", id="a fragment"),
+        pytest.param(b"\x80\x05third", id="a continuation"),
+        pytest.param(b"\xc2\x05crypt", id="compressed"),
+        pytest.param(b"\x89\x05ping?", id="a ping"),
+        pytest.param(b"\x88\x00", id="a close"),
+        pytest.param(b"\x83\x00", id="an unknown opcode"),
+    ],
+)
+def test_reading_stops_at_what_is_not_ordinary(unusual: bytes, count: int) -> None:
+    """All that is left of a stream begins with the first frame that Autobahn must see."""
+    data = ordinary(*[b"12345"] * count)
+    payloads, at = read_messages(data + unusual, 0, 1000)
+    assert (payloads, at) == ([b"12345"] * count, len(data))
+    assert read_messages(data + b"\x82\x011" + unusual, len(data), 1000)[1] == len(data) + 3
+
+
+@pytest.mark.parametrize("limit", [0, 1, 124, 125, 126, 1000, 65535, 65536])
+def test_reading_stops_at_what_is_too_long(limit: int) -> None:
+    """The limit is for each message, and holds from its header on."""
+    for count in (1, 20):
+        data = ordinary(*[bytes(limit)] * count)
+        assert read_messages(data, 0, limit) == ([bytes(limit)] * count, len(data))
+        longer = ordinary(*[bytes(limit + 1)] * count)
+        assert read_messages(longer, 0, limit) == ([], 0)
+        assert read_messages(data + longer, 0, limit) == ([bytes(limit)] * count, len(data))
+
+
+@pytest.mark.parametrize("count", [0, 1, 20])
+def test_reading_stops_at_text_that_is_not_utf8(count: int) -> None:
+    """Text is checked, also where it comes in many messages of one size."""
+    good = ordinary(*["ä".encode()] * count, first=FIN | TEXT)
+    bad = ordinary(b"\xc3\xff", first=FIN | TEXT)
+    for behind in (b"", good, ordinary(b"ok", first=FIN | TEXT)):
+        payloads, at = read_messages(good + bad + behind, 0, NO_LIMIT)
+        assert (payloads, at) == (["ä".encode()] * count, len(good))
+    assert read_messages(ordinary(b"\xc3\xff"), 0, NO_LIMIT)[0] == [b"\xc3\xff"]
+
+
+def test_utf8_is_what_the_standard_says() -> None:
+    """No surrogates, nothing too long, nothing beyond Unicode, nothing incomplete."""
+    assert all(map(is_utf8, [b"", b"ascii", "grüße \U0010ffff".encode()]))
+    wrong = [b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82"]
+    assert not any(map(is_utf8, wrong))
+
+
+@pytest.mark.parametrize("size", LENGTHS)
+def test_size_of_a_frame_is_known_from_its_payload(size: int) -> None:
+    """A message takes that much of a stream."""
+    assert frame_size(size) == len(ordinary(bytes(size)))
+
+
+@pytest.mark.parametrize("size", LENGTHS)
+@pytest.mark.parametrize("masked", [False, True])
+def test_header_tells_where_a_frame_ends(size: int, masked: bool) -> None:
+    """Whatever the frame, its header says where the next one begins, once it is all there."""
+    frame = (encode_frame if masked else encode_unmasked_frame)(FIN | PING, bytes(size))
+    header = read_header(b"..." + frame + b"...", 3)
+    assert header is not None
+    assert header.payload_at + header.size == len(frame)
+    assert (header.first_octet, header.size) == (FIN | PING, size)
+    assert header.is_plain is not masked
+    assert not header.is_ordinary
+    for missing in range(1, header.payload_at + 1):
+        assert read_header(frame[: header.payload_at - missing], 0) is None
+
+
+def test_header_tells_what_is_ordinary() -> None:
+    """Whole messages in minimal, unmasked frames are."""
+    for first, expected in [
+        (0x81, True),
+        (0x82, True),
+        (0x01, False),
+        (0xC1, False),
+        (0x88, False),
+    ]:
+        header = read_header(bytes((first, 126, 0, 126)), 0)
+        assert header is not None
+        assert header.is_ordinary is expected
+    for wasteful in (b"\x82\x7e\x00\x7d", b"\x82\x7f\x00\x00\x00\x00\x00\x00\xff\xff"):
+        header = read_header(wasteful, 0)
+        assert header is not None
+        assert not header.is_plain
+
+
+def test_part_of_a_header_may_be_ordinary() -> None:
+    """One octet says what kind of frame it is, two whether it is masked."""
+    assert may_be_ordinary(b"..\x81", 2)
+    assert may_be_ordinary(b"\x82\x7f", 0)
+    assert not may_be_ordinary(b"\x82\x80", 0)
+    assert not may_be_ordinary(b"\x83", 0)
+
+
+@settings(derandomize=True)
+@given(
+    sizes=st.lists(st.sampled_from([0, 1, 5, 5, 5, 125, 126, 200]), max_size=60),
+    cut=st.integers(min_value=0, max_value=20),
+    kinds=st.lists(st.sampled_from([FIN | TEXT, FIN | BINARY]), min_size=1, max_size=3),
+)
+def test_any_messages_are_read_back(sizes: list[int], cut: int, kinds: list[int]) -> None:
+    """Reading until nothing more is found gives all messages that are there as a whole."""
+    frames = [(kinds[i % len(kinds)], bytes([48 + i % 10]) * size) for i, size in enumerate(sizes)]
+    data = b"".join(encode_unmasked_frame(*frame) for frame in frames)
+    data = data[: max(len(data) - cut, 0)]
+    at, found = 0, []
+    while True:
+        payloads, end = read_messages(data, at, NO_LIMIT)
+        if not payloads:
+            break
+        found += [(data[at], payload) for payload in payloads]
+        at = end
+    assert found == frames[: len(found)]
+    rest = b"".join(encode_unmasked_frame(*frame) for frame in frames[len(found) :])
+    assert rest.startswith(data[at:])
+    assert len(rest) - len(data[at:]) <= cut
+    assert not found[len(frames) :]
+    if len(found) < len(frames):
+        assert len(encode_unmasked_frame(*frames[len(found)])) > len(data) - at

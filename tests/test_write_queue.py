@@ -85,9 +85,9 @@ def test_the_listener_hears_which_messages_were_written() -> None:
     """Messages are reported in order once the transport has them; control frames are not."""
     frames, _, listener = queue()
     first, second = message(b"a"), message(b"b")
-    frames.add(b"A", first)
+    frames.add_message(b"A", first)
     frames.add(b"ping")
-    frames.add(b"B", second)
+    frames.add_message(b"B", second)
     listener.reported()
     frames.flush()
     assert listener.reported() == [("wrote", [first, second])]
@@ -100,7 +100,7 @@ def test_messages_not_written_can_be_taken_back() -> None:
     frames, transport, listener = queue()
     messages = [message(b"a"), message(b"b")]
     for each in messages:
-        frames.add(each.payload, each)
+        frames.add_message(each.payload, each)
     listener.reported()
     assert frames.take_unwritten() == messages
     assert frames.take_unwritten() == []
@@ -117,13 +117,24 @@ def test_much_is_written_before_the_end_of_the_turn() -> None:
     frames.add(b"x")
     assert transport.written == [bytes(65535) + b"x"]
     assert frames.unwritten_bytes == 0
+    frames.add_message(bytes(65535), message())
+    frames.add_message(b"y", message())
+    assert transport.written[1:] == [bytes(65535) + b"y"]
+
+
+def test_a_large_frame_is_not_copied() -> None:
+    """What is written alone is handed to the transport as it is."""
+    frames, transport, _ = queue()
+    frame = bytes(1_000_000)
+    frames.add_message(frame, message())
+    assert transport.written[0] is frame
 
 
 def test_a_full_transport_is_reported_with_what_it_holds() -> None:
     """The bytes that a full transport was given count as not yet written."""
     frames, _, listener = queue(HIGH_WATER)
     sent = message(b"payload")
-    frames.add(bytes(70_000), sent)
+    frames.add_message(bytes(70_000), sent)
     assert frames.paused
     assert frames.unwritten_bytes == 70_000
     assert listener.reported() == [("queued",), ("paused", 70_000), ("wrote", [sent])]
@@ -191,7 +202,7 @@ def test_a_peer_that_pings_but_does_not_read_gets_the_latest_pong_only() -> None
 def test_a_transport_that_goes_down_is_no_news() -> None:
     """That production stops is told by the loss of the connection, not by the queue."""
     frames, _, listener = queue()
-    frames.add(b"frame", message())
+    frames.add_message(b"frame", message())
     listener.reported()
     frames.stopProducing()
     assert listener.reported() == []
@@ -234,7 +245,7 @@ def test_every_message_is_written_or_taken_back_once(steps: list[tuple[str, int]
     for step, size in steps:
         if step == "add":
             added.append(message(b"%d" % len(added)))
-            frames.add(bytes([len(added)]) * size, added[-1])
+            frames.add_message(bytes([len(added)]) * size, added[-1])
         elif step == "flush":
             frames.flush()
         elif step == "empty":

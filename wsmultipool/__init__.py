@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from ._autobahn import WebSocketFactory
 from ._connection import ConnectionState, PooledConnection
+from ._masking import Speedups, speedups
 from ._version import __version__
 from .backoff import ExponentialBackoff
 from .balancers import RoundRobin
@@ -143,6 +144,9 @@ __all__ = [
     "SendTimeout",
     "TransportFailed",
     "UpgradeRejected",
+    # what it runs on
+    "Speedups",
+    "speedups",
     # the version
     "__version__",
 ]

@@ -10,26 +10,30 @@ all off and kept by the connection instead.
 
 from __future__ import annotations
 
-import random
 import re
 from typing import TYPE_CHECKING, Any
 
-from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
-from autobahn.websocket.compress import (
-    PerMessageDeflateOffer,
-    PerMessageDeflateResponse,
-    PerMessageDeflateResponseAccept,
-)
 from autobahn.websocket.types import ConnectingRequest
-from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-defined]
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ._deflate import Deflater
 from ._endpoints import build_endpoint
-from ._framing import BINARY, COMPRESSED, CONTINUATION, FIN, PONG, TEXT, encode_frame
+from ._framing import (
+    BINARY,
+    COMPRESSED,
+    CONTINUATION,
+    FIN,
+    PONG,
+    TEXT,
+    encode_frame,
+    encode_unmasked_frame,
+)
 from ._reasons import in_words
+from ._receiving import ReceivingProtocol
 from ._rejection import read_rejection
+from ._settings import Settings, Silent
 from ._write_queue import WriteQueue
 from .errors import (
     ConnectionDropped,
@@ -38,7 +42,7 @@ from .errors import (
     UpgradeRejected,
 )
 from .handshake import UpgradeRequest, UpgradeResponse
-from .interfaces import IWebSocketFactory, IWebSocketWire, IWireListener
+from .interfaces import IWebSocketFactory, IWebSocketWire
 
 if TYPE_CHECKING:
     from autobahn.wamp.types import TransportDetails
@@ -46,7 +50,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
     from .messages import Message
-    from .options import Compression, PoolOptions, ServerURL
+    from .options import PoolOptions, ServerURL
 
 __all__ = ["WebSocketFactory"]
 
@@ -59,32 +63,14 @@ _NO_STATUS = 1005  # RFC 6455, section 7.1.5
 _ABNORMAL = 1006
 
 
-def _mask_by_autobahn(key: bytes, payload: bytes) -> bytes:
-    masked: bytes = create_xor_masker(key, len(payload)).process(payload)
-    return masked
-
-
-class _Silent:
-    """
-    Stands in for Autobahn's logger.  That one writes whole requests, with every header, to the log
-    as soon as someone turns on debugging; what matters is told to the connection, which logs it.
-    """
-
-    def debug(self, *_: object, **__: object) -> None: ...
-
-    trace = info = warn = error = critical = failure = debug
-
-
 @implementer(IWebSocketWire)
-class PoolProtocol(WebSocketClientProtocol):
+class PoolProtocol(ReceivingProtocol):
     """
     One WebSocket on one transport.
     """
 
-    log = _Silent()
-    listener: IWireListener
-    # Autobahn and Twisted do not say more of these than that they may be None.
-    transport: Any
+    log = Silent()
+    # Autobahn does not say more of these than that they may be None.
     _perMessageCompress: Any
     localCloseCode: Any
     localCloseReason: Any
@@ -94,10 +80,8 @@ class PoolProtocol(WebSocketClientProtocol):
         self._request = request
         self._compression_threshold = compression_threshold
         self._compressing = False
+        self._deflater: Deflater | None = None
         self._queue = WriteQueue()
-        self._receiving = True
-        self._consuming = False
-        self._error: Exception | None = None
         self._rejecting = False
         self._lost_reason: Failure | None = None
 
@@ -108,39 +92,28 @@ class PoolProtocol(WebSocketClientProtocol):
         return self._queue.unwritten_bytes
 
     def send_message(self, message: Message) -> None:
-        octet = CONTINUATION
-        if message.first:
-            octet = BINARY if message.is_binary else TEXT
-        if message.fin:
-            octet |= FIN
         payload = message.payload
-        if self._perMessageCompress is not None:
-            compressed, payload = self._compress(message)
-            octet |= compressed
-        self._queue.add(encode_frame(octet, payload, message.mask, _mask_by_autobahn), message)
+        if message.fragmented is None:
+            octet = FIN | BINARY if message.is_binary else FIN | TEXT
+        else:
+            octet = CONTINUATION
+            if message.first:
+                octet = BINARY if message.is_binary else TEXT
+            if message.fin:
+                octet |= FIN
+        if self._deflater is not None:
+            if message.first:
+                self._compressing = self._wants_compression(message)
+                octet |= COMPRESSED if self._compressing else 0
+            if self._compressing:
+                payload = self._deflater.compress(message)
+        encode = encode_frame if message.mask else encode_unmasked_frame
+        self._queue.add_message(encode(octet, payload), message)
 
-    def _compress(self, message: Message) -> tuple[int, bytes]:
-        """
-        Apply permessage-deflate (RFC 7692, section 7.2.1) if it applies.
-
-        @return: the bit that the frame's first octet needs, and the payload to send.
-        """
-        deflate = self._perMessageCompress
-        first_bit = 0
-        if message.first:
-            wanted = message.compress
-            if wanted is None:
-                wanted = len(message.payload) >= self._compression_threshold
-            self._compressing = wanted
-            if wanted:
-                deflate.start_compress_message()
-                first_bit = COMPRESSED
-        if not self._compressing:
-            return 0, message.payload
-        data = deflate.compress_message_data(message.payload)
-        if message.fin:
-            data += deflate.end_compress_message()
-        return first_bit, data
+    def _wants_compression(self, message: Message) -> bool:
+        if message.compress is None:
+            return len(message.payload) >= self._compression_threshold
+        return message.compress
 
     def send_ping(self, payload: bytes) -> None:
         self.sendPing(payload)
@@ -168,42 +141,6 @@ class PoolProtocol(WebSocketClientProtocol):
         self._queue.add(encode_frame((FIN if fin else 0) | (rsv << 4) | opcode, payload))
 
     # Receiving
-
-    def dataReceived(self, data: bytes) -> None:
-        self.listener.wire_heard()
-        self._dataReceived(data)
-
-    def consumeData(self) -> None:
-        # It is called again by Autobahn, from within, for what follows the handshake.
-        outer, self._consuming = self._consuming, True
-        # An exception here would be a flaw in Autobahn's parser that the peer has found.  Twisted
-        # would log a traceback and drop the connection; the pool wants the reason.
-        try:
-            super().consumeData()
-        except Exception as error:
-            self._error = ProtocolViolation(1002, f"its octets upset the parser: {error!r}")
-            self._error.__cause__ = error
-            self.abort()
-        finally:
-            self._consuming = outer
-
-    def processData(self) -> bool:
-        return self._receiving and bool(super().processData())
-
-    def pause_receiving(self) -> None:
-        if self._receiving:
-            self._receiving = False
-            self.transport.pauseProducing()
-
-    def resume_receiving(self) -> None:
-        if self._receiving:
-            return
-        self._receiving = True
-        if self.data and not self._consuming:  # else the loop that called a handler goes on
-            self.consumeData()
-        # A handler of what was held back may have paused again.
-        if self._receiving:
-            self.transport.resumeProducing()
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         self.listener.wire_message(payload, isBinary)
@@ -282,6 +219,13 @@ class PoolProtocol(WebSocketClientProtocol):
         )
 
     def onOpen(self) -> None:
+        agreed = self._perMessageCompress
+        if agreed is not None:
+            self._deflater = Deflater(
+                agreed.client_max_window_bits,
+                agreed.mem_level,
+                keeps_context=not agreed.client_no_context_takeover,
+            )
         self._queue.connect(self.transport, self.listener)
         self.transport.registerProducer(self._queue, True)
         self.listener.wire_open(self._response)
@@ -307,11 +251,6 @@ class PoolProtocol(WebSocketClientProtocol):
         super().sendCloseFrame(code, reasonUtf8, isReply)
         self._queue.finish()
         self.resume_receiving()  # or the peer's Close frame would never be read
-
-    def abort(self) -> None:
-        self.dropConnection(abort=True)
-        # Autobahn does nothing in a state that it takes for closed already.
-        self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost_reason = reason
@@ -346,7 +285,7 @@ class WebSocketFactory:
     """
 
     def __init__(self) -> None:
-        self._settings: _Settings | None = None
+        self._settings: Settings | None = None
 
     def build_endpoint(
         self, reactor: IReactorTime, url: ServerURL, options: PoolOptions
@@ -367,63 +306,7 @@ class WebSocketFactory:
         """
         if self._settings is None:
             # One for all: it is what takes memory and time in Autobahn's client.
-            self._settings = _Settings(options)
+            self._settings = Settings(options)
         protocol = PoolProtocol(request, options.ws_options.compression_threshold)
         protocol.factory = self._settings
         return protocol
-
-
-class _Settings(WebSocketClientFactory):
-    """
-    Autobahn's idea of a factory: here just the options that its protocol reads from it.
-    """
-
-    log = _Silent()
-    noisy = False
-
-    def __init__(self, options: PoolOptions) -> None:
-        websocket = options.ws_options
-        # The global random numbers are the application's: Autobahn would seed them anew.
-        state = random.getstate()
-        super().__init__(  # type: ignore[no-untyped-call]
-            reactor=object(), protocols=list(websocket.protocols)
-        )
-        random.setstate(state)
-        # The peer is told what it did wrong (1002, 1007, 1009) instead of being cut off.
-        self.failByDrop = False
-        self.maxMessagePayloadSize = websocket.max_message_size or options.max_message_size
-        self.tcpNoDelay = websocket.tcp_nodelay
-        # Autobahn's timers run on a clock of its own, rounded to whole seconds.
-        self.openHandshakeTimeout = 0
-        self.closeHandshakeTimeout = 0
-        self.serverConnectionDropTimeout = 0
-        self.autoPingInterval = 0
-        self.autoPingTimeout = 0
-        compression = websocket.compression_parameters
-        if compression is not None:
-            self.perMessageCompressionOffers = [_offer(compression)]
-            self.perMessageCompressionAccept = _acceptor(compression)
-
-
-def _offer(compression: Compression) -> PerMessageDeflateOffer:
-    return PerMessageDeflateOffer(
-        request_no_context_takeover=compression.server_no_context_takeover,
-        request_max_window_bits=compression.server_max_window_bits or 0,
-    )
-
-
-def _acceptor(compression: Compression) -> Any:
-    def accept(response: object) -> PerMessageDeflateResponseAccept | None:
-        if not isinstance(response, PerMessageDeflateResponse):
-            return None  # an extension that was not offered
-        window_bits = compression.client_max_window_bits
-        if response.client_max_window_bits and window_bits is not None:
-            window_bits = min(window_bits, response.client_max_window_bits)
-        return PerMessageDeflateResponseAccept(
-            response,
-            no_context_takeover=compression.client_no_context_takeover or None,
-            window_bits=window_bits,
-            mem_level=compression.mem_level,
-        )
-
-    return accept

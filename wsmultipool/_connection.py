@@ -10,15 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ._arguments import check_close, check_flags, check_ping, to_payload
 from ._fragments import FragmentedMessage
 from ._lifecycle import ConnectionState, Lifecycle
+from ._message_batch import MessageBatch
 from ._message_kinds import ConfirmedMessage
 from ._pings import PingTracker
 from ._proof import ProofOfReceipt
-from .errors import NotConnected
+from .errors import ConnectionFailed, NotConnected
 from .interfaces import IPooledConnection, IWireListener
 from .messages import Message, SendData
 from .stats import ConnectionStats
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from .options import ServerURL
 
 __all__ = ["ConnectionState", "PooledConnection"]
+
+_NONE_ARRIVING = MessageBatch([], True)
 
 
 @implementer(IPooledConnection, IWireListener)
@@ -63,6 +67,7 @@ class PooledConnection:
         self._sent_bytes = 0
         self._received_messages = 0
         self._received_bytes = 0
+        self._arriving = _NONE_ARRIVING
 
     def __repr__(self) -> str:
         return f"<PooledConnection {self.id} {self.state} {self.url}>"
@@ -115,8 +120,8 @@ class PooledConnection:
             "reconnects": max(self._life.opens - 1, 0),
             "sent_messages": self._sent_messages,
             "sent_bytes": self._sent_bytes,
-            "received_messages": self._received_messages,
-            "received_bytes": self._received_bytes,
+            "received_messages": self._received_messages + self._arriving.messages_taken,
+            "received_bytes": self._received_bytes + self._arriving.bytes_taken,
         }
 
     def stats(self) -> ConnectionStats:
@@ -131,8 +136,8 @@ class PooledConnection:
             latency=self.latency,
             sent_messages=self._sent_messages,
             sent_bytes=self._sent_bytes,
-            received_messages=self._received_messages,
-            received_bytes=self._received_bytes,
+            received_messages=self._received_messages + self._arriving.messages_taken,
+            received_bytes=self._received_bytes + self._arriving.bytes_taken,
         )
 
     # What users do with a single connection
@@ -269,7 +274,7 @@ class PooledConnection:
         if self._proof.proven == self._proof.taken:
             return None
         if self.up:
-            return self._pings.barrier(None).addCallbacks(lambda _: True, lambda _: False)
+            return self._pings.barrier(None).addCallbacks(lambda _: True, _not_proven)
         return self._life.when_gone().addCallback(lambda _: False)
 
     def set_receiving(self, receiving: bool) -> None:
@@ -364,6 +369,15 @@ class PooledConnection:
     def wire_rejected(self, response: UpgradeResponse) -> None:
         self._life.wire_rejected(response)
 
+    def wire_messages(self, batch: MessageBatch) -> None:
+        self._arriving = batch
+        try:
+            self._owner.messages_received(batch, self.id)
+        finally:
+            self._received_messages += batch.messages_taken
+            self._received_bytes += batch.bytes_taken
+            self._arriving = _NONE_ARRIVING
+
     def wire_message(self, payload: bytes, is_binary: bool) -> None:
         self._received_messages += 1
         self._received_bytes += len(payload)
@@ -414,3 +428,8 @@ class PooledConnection:
 
     def wire_lost(self, error: Exception | None, code: int, reason: str) -> None:
         self._life.wire_lost(error, code, reason)
+
+
+def _not_proven(failure: Failure) -> bool:
+    failure.trap(ConnectionFailed)  # and not that somebody does not want to know any more
+    return False

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 from twisted.internet.defer import CancelledError, DeferredSemaphore, TimeoutError
 from twisted.internet.task import deferLater
 
+from . import speedups
 from ._demo_report import GREEN, RED, Progress, Screen, connections, missing, table
 from ._demo_server import NUMBER_BYTES, DemoServer, numbered
 from ._version import __version__
@@ -248,6 +249,7 @@ class Demo:
         lines = [
             f"wsmultipool {__version__}, Python {platform.python_version()}, Twisted {twisted},"
             f" Autobahn {autobahn}, {type(self._reactor).__name__}",
+            f"Masking: {speedups()}",
             f"{options.messages:,} messages of {options.size:,} bytes over"
             f" {connections(options.pool_size)} to {ServerURL.parse(self._url)}",
         ]

@@ -40,6 +40,8 @@ _WITHOUT_REST_EACH = 64
 class Intake:
     """
     The way into the pool.
+
+    @ivar refusal: makes the error that every send fails with, while nothing is accepted.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class Intake:
         self._withdraw_it = self._withdraw  # one bound method for all
         self._sequence = count()
         self._rest_at = _WITHOUT_REST
-        self._refusal: Callable[[], PoolError] | None = None
+        self.refusal: Callable[[], PoolError] | None = None
 
     def send(
         self,
@@ -83,8 +85,8 @@ class Intake:
             check_timeout(timeout)
         if not (compress is None and mask is True and fin is True and confirm is False):
             check_flags(compress, mask, fin, confirm)
-        if self._refusal is not None:
-            return fail(self._refusal())
+        if self.refusal is not None:
+            return fail(self.refusal())
         kind = ConfirmedMessage if confirm else Message
         message = kind(payload, is_binary, compress, mask, key, None, next(self._sequence))
         if not whole:
@@ -117,8 +119,8 @@ class Intake:
         """
         Send on one connection or not at all.
         """
-        if self._refusal is not None:
-            return fail(self._refusal())
+        if self.refusal is not None:
+            return fail(self.refusal())
         message.sequence = next(self._sequence)
         try:
             victim = self._room_for(message)
@@ -148,7 +150,7 @@ class Intake:
         shared = SharedMessage(payload, is_binary, compress, mask)
         may_share = not (
             confirm
-            or self._refusal is not None
+            or self.refusal is not None
             or dispatch.resting
             or len(payload) > self._options.max_buffered_bytes
         )
@@ -321,15 +323,15 @@ class Intake:
 
     def refuse(self, refusal: Callable[[], PoolError]) -> None:
         """Accept nothing more: every send fails with what C{refusal} returns."""
-        self._refusal = refusal
+        self.refusal = refusal
 
     def accept(self) -> None:
         """Undo L{refuse}."""
-        self._refusal = None
+        self.refusal = None
 
     def fail_waiting(self, reason: str) -> None:
         """Fail everything that waits with the refusal."""
-        refusal = self._refusal
+        refusal = self.refusal
         assert refusal is not None
         self._dispatch.nothing_more_leaves(refusal())
         for message in list(self._backlog):

@@ -50,6 +50,7 @@ class PingTracker:
         self._mark = mark
         self._proved = proved
         self._pending: OrderedDict[_Ping, None] = OrderedDict()
+        self._abandoned: _Ping | None = None
         self.latency: float | None = None
 
     def ping(self, payload: bytes, timeout: float | None) -> Deferred[float]:
@@ -68,18 +69,20 @@ class PingTracker:
         @return: as L{ping}.
         """
         mark = self._mark()
+        self._replace_abandoned()
         return self._ask(os.urandom(_OWN_PAYLOAD_SIZE), mark, timeout)
 
     def probe(self) -> None:
         """
         Send a L{barrier} that nobody waits for.
         """
+        self._replace_abandoned()
         ping = _Ping(os.urandom(_OWN_PAYLOAD_SIZE), self._clock.seconds(), self._mark(), None)
         self._pending[ping] = None
         self._send(ping.payload)
 
     def _ask(self, payload: bytes, mark: int | None, timeout: float | None) -> Deferred[float]:
-        answered: Deferred[float] = Deferred(lambda _: self._forget(ping))
+        answered: Deferred[float] = Deferred(lambda _: self._abandon(ping))
         ping = _Ping(payload, self._clock.seconds(), mark, answered)
         self._pending[ping] = None
         if timeout is not None:
@@ -131,11 +134,33 @@ class PingTracker:
 
     def _timed_out(self, ping: _Ping, answered: Deferred[float], timeout: float) -> None:
         ping.timer = None
-        self._forget(ping)
+        self._abandon(ping)
         answered.errback(PingTimeout(timeout))
+
+    def _abandon(self, ping: _Ping) -> None:
+        """
+        Nobody waits for it any more.  But others rely on the pong to a ping of our own, as long as
+        none has been sent after it for the same messages.
+        """
+        latest = next((each for each in reversed(self._pending) if each.mark is not None), None)
+        if ping is latest:
+            self._stop_timer(ping)
+            ping.answered = None
+            self._abandoned = ping
+        else:
+            self._forget(ping)
+
+    def _replace_abandoned(self) -> None:
+        """The next ping takes its place: so no more than one is kept for a peer that is mute."""
+        if self._abandoned is not None:
+            self._forget(self._abandoned)
+            self._abandoned = None
 
     def _forget(self, ping: _Ping) -> None:
         self._pending.pop(ping, None)
+        self._stop_timer(ping)
+
+    def _stop_timer(self, ping: _Ping) -> None:
         if ping.timer is not None:
             ping.timer.cancel()
             ping.timer = None

@@ -25,6 +25,7 @@ from .stats import PoolStats
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
+    from ._message_batch import MessageBatch
     from .events import EventEmitter
     from .handshake import UpgradeRequest, UpgradeResponse
     from .interfaces import IPoolLogger, IWebSocketFactory
@@ -362,6 +363,9 @@ class Supervisor:
             self._retired.update(connection.totals())
             gone.callback(None)
         self._check_ended()
+
+    def messages_received(self, batch: MessageBatch, connection_id: int) -> None:
+        self._events.emit_messages(batch, batch.is_binary, connection_id)
 
     def message_received(self, payload: bytes, is_binary: bool, connection_id: int) -> None:
         self._events.emit("message", payload, is_binary, connection_id)

@@ -51,19 +51,25 @@ class WriteQueue:
         """Bytes that are, as far as is known, still in this process."""
         return self._frame_bytes + self._held
 
-    def add(self, frame: bytes, message: Message | None = None) -> None:
-        """
-        Queue a frame.
-
-        @param message: what it carries; C{None} for a control frame.
-        """
+    def add(self, frame: bytes) -> None:
+        """Queue a control frame."""
         if not self._frames:
             self._listener.wire_queued()
         self._frames.append(frame)
-        if message is not None:
-            self._messages.append(message)
         self._frame_bytes += len(frame)
         if self._frame_bytes >= _FLUSH_AT:
+            self.flush()
+
+    def add_message(self, frame: bytes, message: Message) -> None:
+        """Queue the frame that carries C{message}."""
+        # Runs for every message sent, so add() is written out here.
+        frames = self._frames
+        if not frames:
+            self._listener.wire_queued()
+        frames.append(frame)
+        self._messages.append(message)
+        size = self._frame_bytes = self._frame_bytes + len(frame)
+        if size >= _FLUSH_AT:
             self.flush()
 
     def add_pong(self, frame: bytes) -> None:

@@ -7,7 +7,7 @@ a handler may return anything, and is waited for if that is a C{Deferred} or ano
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
@@ -240,6 +240,24 @@ class EventEmitter:
                     self._follow(result, event, handler)
         if not handlers and event == "error":
             self._unheard_error(*args)
+
+    def emit_messages(self, payloads: Iterable[bytes], is_binary: bool, connection_id: int) -> None:
+        """
+        Emit C{message} for each of some payloads, as long as the iterable goes on.
+
+        @since: 0.1.0
+        """
+        all_handlers = self._handlers
+        for payload in payloads:
+            # Looked up for each, as handlers of the one before may have changed who listens.
+            for handler in all_handlers["message"]:
+                try:
+                    result = handler(payload, is_binary, connection_id)
+                except Exception:
+                    self._handler_failed(None, "message", handler)
+                else:
+                    if result is not None:
+                        self._follow(result, "message", handler)
 
     def call(
         self, event: EventName, handler: Callable[..., object], args: tuple[object, ...]

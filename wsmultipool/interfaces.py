@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
     from twisted.python.failure import Failure
 
+    from ._message_batch import MessageBatch
     from .handshake import UpgradeRequest, UpgradeResponse
     from .messages import Message
     from .options import PoolOptions, ServerURL
@@ -163,6 +164,12 @@ class IWireListener(Interface):
 
     def wire_message(payload: bytes, is_binary: bool) -> None:
         """A whole message arrived, decompressed and, if text, valid UTF-8."""
+
+    def wire_messages(batch: MessageBatch) -> None:
+        """
+        Several messages arrived together.  All of them are to be taken by iterating over C{batch},
+        which ends early if they are withdrawn, as by L{IWebSocketWire.pause_receiving}.
+        """
 
     def wire_ping(payload: bytes) -> None:
         """A ping arrived; the wire answers it."""

@@ -257,8 +257,9 @@ class ReconnectingPoolFactory(EventEmitter):
         @since: 0.1.0
         """
         check_timeout(timeout)
-        if self._supervisor.closing:
-            return fail(PoolClosed())
+        refusal = self._intake.refusal
+        if refusal is not None:
+            return fail(refusal())
         return self._flushing.flush(self._intake.next_sequence(), timeout)
 
     def ping(self, data: bytes | str = b"", *, timeout: float | None = None) -> Deferred[float]:
