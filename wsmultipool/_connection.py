@@ -59,6 +59,7 @@ class PooledConnection:
         self._proof = ProofOfReceipt(owner.dispatch.unconfirmed)
         self._pings = PingTracker(owner.reactor, self._send_ping, self._mark, self._proved)
         self._alone_with: ConfirmedMessage | None = None
+        self._becoming_quiet = False
         self._wire: IWebSocketWire
         self._paused = False
         self._held = 0
@@ -227,7 +228,7 @@ class PooledConnection:
     @property
     def writable(self) -> bool:
         """Whether it may take anyone's message."""
-        return self.may_take and self.occupied_by is None
+        return self.may_take and self.occupied_by is None and not self._becoming_quiet
 
     def suits(self, message: Message) -> bool:
         """
@@ -239,6 +240,13 @@ class PooledConnection:
         down by one.
         """
         return not self._is_last_attempt(message) or not self._proof.unconfirmed
+
+    def become_quiet(self) -> None:
+        """
+        Take nothing until all was confirmed, for a message that it does not L{suit<suits>} before.
+        """
+        self._becoming_quiet = True
+        self._owner.dispatch.refresh(self)
 
     def _is_last_attempt(self, message: Message) -> bool:
         return 0 < message.deliveries == self._owner.options.max_deliveries - 1
@@ -310,6 +318,7 @@ class PooledConnection:
             return
         self.up = False
         self._alone_with = None
+        self._becoming_quiet = False
         self._hold(0)
         unwritten = self._wire.take_unwritten()
         self._proof.give_back(unwritten)
@@ -327,7 +336,9 @@ class PooledConnection:
 
     def begin_closing(self, code: int, reason: str) -> None:
         """Write what was taken, then start the closing handshake."""
-        self._flush()  # with a ping, whose pong may still come before the peer's Close frame
+        if self._proof.proven != self._proof.taken:
+            self._pings.probe()  # its pong may still come before the peer's Close frame
+        self._wire.flush()
         self._wire.close(code, reason)
 
     def heartbeat_ping(self) -> None:
@@ -345,8 +356,9 @@ class PooledConnection:
         confirmed = self._proof.proved(mark)
         if not confirmed:
             return
-        if self._alone_with is not None and not self._proof.unconfirmed:
+        if not self._proof.unconfirmed:
             self._alone_with = None
+            self._becoming_quiet = False
             self._owner.dispatch.refresh(self)
         self._owner.dispatch.confirmed(self, confirmed)
 
@@ -420,6 +432,8 @@ class PooledConnection:
             self._owner.dispatch.pull(self)
 
     def _hold(self, held: int) -> None:
+        # What is kept until it is confirmed counts already.
+        held = max(0, held - self._proof.unconfirmed_size)
         self._owner.dispatch.held += held - self._held
         self._held = held
 

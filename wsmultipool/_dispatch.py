@@ -11,7 +11,7 @@ waits that a writable connection could take.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, cast
 
 from twisted.internet.defer import Deferred
@@ -234,7 +234,11 @@ class Dispatch:
                 message = None if self.resting else backlog.next_for(connection)
             else:  # during on_connect, only what was sent on just this connection
                 message = backlog.first_of(connection)
-            if message is None or not connection.suits(message):
+            if message is None:
+                break
+            if not connection.suits(message):
+                if message.key is not None:  # else any other connection may suit it first
+                    connection.become_quiet()
                 break
             backlog.remove(message)
             message.stop_timer()
@@ -243,16 +247,19 @@ class Dispatch:
             self._hand_over(message, connection)
         self.check_settled()
 
-    def confirmed(self, connection: PooledConnection, messages: Iterable[Message]) -> None:
+    def confirmed(self, connection: PooledConnection, messages: Sequence[Message]) -> None:
         """The peer has received these messages; the connection may be free for more."""
         for message in messages:
             if message.fragmented is not None:
                 message.fragmented.begun = True
-            message.settle(connection.id)
+        # First what has waited for that, and then whatever the callers send when they hear of it.
         self.pull(connection)
+        for message in messages:
+            message.settle(connection.id)
+        self.check_settled()
 
     def pull_all(self) -> None:
-        """Let every connection take what it can, after a rest."""
+        """Let every connection take what it can: after a rest, or when what held it up is gone."""
         for connection in list(self._writable):
             self.pull(connection)
 

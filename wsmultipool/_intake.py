@@ -317,6 +317,8 @@ class Intake:
             self._dispatch.losses.drop(message, error, reason)
         if fragmented is not None:
             self._dispatch.losses.abandon(fragmented)
+        if message.deliveries:
+            self._dispatch.pull_all()  # others may have waited behind its last attempt
         self._dispatch.check_settled()
 
     # The end

@@ -26,8 +26,8 @@ class Losses:
     @ivar requeued: how many messages came back from a connection that was lost before it had
         written them.
     @ivar resent: how many came back, unconfirmed, to be written once more.
-    @ivar unknown: how many were written to connections that were then lost, and may have arrived,
-        or not.
+    @ivar unknown: how many were taken by connections that were then lost, and have not arrived for
+        all that is known.
     @ivar dropped: how many accepted messages will not be sent (again), by reason.
     @ivar unheard: how many of these nobody waits to hear of, as they had been taken once.
     """
@@ -78,21 +78,24 @@ class Losses:
         """
         again = []
         given_up = []
+        whole = []
         in_pieces: dict[FragmentedMessage, list[Message]] = {}
         for message in unconfirmed:
             if message.fragmented is not None:
                 in_pieces.setdefault(message.fragmented, []).append(message)
-            elif self._may_repeat(message):
-                again.append(message)
-                self.resent += 1
             else:
-                given_up.append(message)
+                whole.append(message)
         for fragmented, fragments in in_pieces.items():
             if all(map(self._may_repeat, fragments)):
                 again += self._restart(fragmented, fragments)
                 self.resent += 0 if fragmented.lost else len(fragments)
             else:
                 given_up += fragments
+        # After those in fragments, as who was told that they are void may have cancelled others.
+        for message in whole:
+            may_repeat = self._may_repeat(message)
+            self.resent += may_repeat
+            (again if may_repeat else given_up).append(message)
         return again, given_up
 
     def _may_repeat(self, message: Message) -> bool:
@@ -145,6 +148,7 @@ class Losses:
             deferred.errback(error)
         elif message.settles_when_taken:
             self.unheard += 1
+            self.unknown += 1
 
     def give_up(self, messages: Iterable[Message], error: Exception) -> None:
         """Drop messages that may not be written once more."""

@@ -36,14 +36,16 @@ class ProofOfReceipt:
 
     @ivar taken: how many messages it has taken, less those that it has given back.
     @ivar proven: how many of them, the oldest, have arrived for sure.
+    @ivar unconfirmed_size: payload bytes of the confirmed messages that wait for a pong.
     @ivar ping_due: whether a confirmed message was taken after the latest ping.
     """
 
-    __slots__ = ("_total", "_waiting", "ping_due", "proven", "taken")
+    __slots__ = ("_total", "_waiting", "ping_due", "proven", "taken", "unconfirmed_size")
 
     def __init__(self, total: Unconfirmed) -> None:
         self.taken = 0
         self.proven = 0
+        self.unconfirmed_size = 0
         self.ping_due = False
         self._total = total
         self._waiting: deque[ConfirmedMessage] = deque()
@@ -62,8 +64,10 @@ class ProofOfReceipt:
         """The message counted last in L{taken} is to be confirmed."""
         message.position = self.taken
         self._waiting.append(message)
+        size = len(message.payload)
+        self.unconfirmed_size += size
         self._total.messages += 1
-        self._total.size += len(message.payload)
+        self._total.size += size
         self.ping_due = True
 
     def mark(self) -> int:
@@ -107,5 +111,7 @@ class ProofOfReceipt:
         return lost
 
     def _settled(self, messages: list[ConfirmedMessage]) -> None:
+        size = sum(len(message.payload) for message in messages)
+        self.unconfirmed_size -= size
         self._total.messages -= len(messages)
-        self._total.size -= sum(len(message.payload) for message in messages)
+        self._total.size -= size

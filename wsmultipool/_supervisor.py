@@ -362,6 +362,8 @@ class Supervisor:
         if gone is not None:
             self._retired.update(connection.totals())
             gone.callback(None)
+        if self.exhausted and not self.closing:
+            self.intake.fail_waiting("exhausted")  # what this one has given back just now
         self._check_ended()
 
     def messages_received(self, batch: MessageBatch, connection_id: int) -> None:
