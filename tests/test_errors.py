@@ -29,6 +29,7 @@ from wsmultipool.errors import (
     OnConnectFailed,
     OpenTimeout,
     PingTimeout,
+    PongOverdue,
     PoolClosed,
     PoolError,
     PoolExhausted,
@@ -128,6 +129,7 @@ CASES = [
         {"code": 1007, "reason": "text that is not UTF-8"},
     ),
     Case(HeartbeatTimeout(5.0), "nothing arrived within 5 s of a heartbeat ping", {"timeout": 5.0}),
+    Case(PongOverdue(20.0), "a ping was not answered within 20 s", {"timeout": 20.0}),
     Case(CloseTimeout(0.25), "the closing handshake was not over within 0.25 s", {"timeout": 0.25}),
     Case(
         ConnectionDropped("reset by peer"),

@@ -4,7 +4,7 @@ Tests for L{wsmultipool._heartbeat}.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import pytest
@@ -30,7 +30,10 @@ def clock() -> Iterator[BusyClock]:
 
 
 def beating(
-    clock: BusyClock, interval: float = INTERVAL, timeout: float = TIMEOUT
+    clock: BusyClock,
+    interval: float = INTERVAL,
+    timeout: float = TIMEOUT,
+    waiting_since: Callable[[], float | None] = lambda: None,
 ) -> tuple[Heartbeat, list[tuple[str, float]]]:
     """
     Make a heartbeat, and the list of what it does and when.
@@ -41,7 +44,9 @@ def beating(
         interval,
         timeout,
         lambda: done.append(("ping", clock.seconds())),
+        waiting_since,
         lambda: done.append(("dead", clock.seconds())),
+        lambda: done.append(("mute", clock.seconds())),
     )
     return heartbeat, done
 
@@ -144,7 +149,15 @@ def test_it_may_be_stopped_by_its_ping(clock: BusyClock) -> None:
         heartbeat.stop()
         stopped.append(True)
 
-    heartbeat = Heartbeat(clock, INTERVAL, TIMEOUT, stop, lambda: stopped.append(False))
+    heartbeat = Heartbeat(
+        clock,
+        INTERVAL,
+        TIMEOUT,
+        stop,
+        lambda: None,
+        lambda: stopped.append(False),
+        lambda: stopped.append(False),
+    )
     clock.pump([10, 10, 10])
     assert stopped == [True]
 
@@ -155,6 +168,36 @@ def test_it_may_be_stopped_when_the_peer_is_dead(clock: BusyClock) -> None:
     clock.pump([10, 4])
     heartbeat.stop()
     assert [what for what, _ in done] == ["ping", "dead"]
+
+
+def test_a_peer_that_talks_and_does_not_answer_is_mute(clock: BusyClock) -> None:
+    """Octets prove life, but not that what waits for a pong is ever going to be confirmed."""
+    since: list[float | None] = [None]
+    heartbeat, done = beating(clock, waiting_since=lambda: since[0])
+
+    def talk(seconds: int) -> None:
+        for _ in range(seconds):
+            clock.advance(1)
+            heartbeat.heard()
+
+    talk(25)
+    since[0] = clock.seconds()
+    talk(14)
+    assert done == []
+    talk(10)
+    assert [what for what, _ in done] == ["mute"]
+    assert 25 + INTERVAL + TIMEOUT <= done[0][1] < 25 + 2 * INTERVAL + TIMEOUT
+    clock.advance(100)
+    assert len(done) == 1
+
+
+def test_who_does_not_read_finds_nobody_mute(clock: BusyClock) -> None:
+    """While receiving is paused, the pong may have come for long."""
+    heartbeat, done = beating(clock, waiting_since=lambda: 0.0)
+    heartbeat.set_deaf(True)
+    clock.pump([1.0] * 100)
+    assert done == []
+    heartbeat.stop()
 
 
 def test_while_nothing_is_read_silence_says_nothing(clock: BusyClock) -> None:

@@ -72,6 +72,7 @@ class PoolProtocol(ReceivingProtocol):
     log = Silent()
     # Autobahn does not say more of these than that they may be None.
     _perMessageCompress: Any
+    tcpNoDelay: bool
     localCloseCode: Any
     localCloseReason: Any
 
@@ -309,4 +310,6 @@ class WebSocketFactory:
             self._settings = Settings(options)
         protocol = PoolProtocol(request, options.ws_options.compression_threshold)
         protocol.factory = self._settings
+        # Autobahn looks for this one before it has copied it from there, and misses it silently.
+        protocol.tcpNoDelay = self._settings.tcpNoDelay
         return protocol

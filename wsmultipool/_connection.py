@@ -345,6 +345,10 @@ class PooledConnection:
         """Ask for a sign of life.  The round trip is the latency; who is silent is found out."""
         self.barrier().addErrback(lambda _: None)
 
+    def waiting_for_pong_since(self) -> float | None:
+        """The time since when confirmed messages, or a flush, wait for a pong, if they do."""
+        return self._pings.waiting_since(self._proof.unconfirmed > 0)
+
     def _send_ping(self, payload: bytes) -> None:
         if self.up:
             self._wire.send_ping(payload)

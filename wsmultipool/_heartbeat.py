@@ -18,11 +18,16 @@ class Heartbeat:
     another C{timeout} seconds in which nothing arrived: a pong, a message, any octet at all proves
     life, so that a peer busy with a long message is not killed.
 
+    That it talks does not prove that it reads, though.  A ping that others wait for is not answered
+    by any octet: if that takes C{interval} and C{timeout} together, the peer is reported mute.
+
     There is one timer, and the object serves one life of a connection: no timer of an earlier one
     can strike its successor.
 
     @param ping: sends the ping.
+    @param waiting_since: returns the time since when a ping of ours waits for its pong, or C{None}.
     @param dead: called once when the peer is found dead.
+    @param mute: called once, instead, when it is found mute.
     """
 
     def __init__(
@@ -31,13 +36,17 @@ class Heartbeat:
         interval: float,
         timeout: float,
         ping: Callable[[], None],
+        waiting_since: Callable[[], float | None],
         dead: Callable[[], None],
+        mute: Callable[[], None],
     ) -> None:
         self._clock = clock
         self._interval = interval
         self._timeout = timeout
         self._ping = ping
+        self._waiting_since = waiting_since
         self._dead = dead
+        self._mute = mute
         self._last_heard = clock.seconds()
         self._deaf = False
         self._pinged = False
@@ -70,7 +79,14 @@ class Heartbeat:
         if self._deaf:
             self._last_heard = now
         to_wait = self._interval - (now - self._last_heard)
-        if to_wait > _NO_TIME:
+        waiting_since = None if self._deaf else self._waiting_since()
+        if (
+            waiting_since is not None
+            and now - waiting_since > self._interval + self._timeout - _NO_TIME
+        ):
+            self._call = None
+            self._mute()
+        elif to_wait > _NO_TIME:
             self._call = self._clock.callLater(to_wait, self._interval_over)
         else:
             self._pinged = True

@@ -35,6 +35,7 @@ from .errors import (
     HeartbeatTimeout,
     OnConnectFailed,
     OpenTimeout,
+    PongOverdue,
     ProtocolViolation,
     TransportFailed,
     UpgradeRejected,
@@ -315,7 +316,12 @@ class Lifecycle:
                 options.heartbeat_interval,
                 options.heartbeat_timeout,
                 self._connection.heartbeat_ping,
-                self._heartbeat_failed,
+                self._connection.waiting_for_pong_since,
+                partial(self._heartbeat_failed, HeartbeatTimeout(options.heartbeat_timeout)),
+                partial(
+                    self._heartbeat_failed,
+                    PongOverdue(options.heartbeat_interval + options.heartbeat_timeout),
+                ),
             )
         self._connection.opened()
         self._owner.gate.leave(self)
@@ -331,9 +337,9 @@ class Lifecycle:
         if self._heartbeat is not None:
             self._heartbeat.set_deaf(deaf)
 
-    def _heartbeat_failed(self) -> None:
+    def _heartbeat_failed(self, error: Exception) -> None:
         self._heartbeat = None
-        self._failure = HeartbeatTimeout(self._owner.options.heartbeat_timeout)
+        self._failure = error
         self._leave_service()
         self._drop()
 

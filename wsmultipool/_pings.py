@@ -125,6 +125,18 @@ class PingTracker:
                 ping.answered.callback(now - ping.sent)
         return match.answered is None
 
+    def waiting_since(self, unconfirmed: bool) -> float | None:
+        """
+        @param unconfirmed: whether there are messages to confirm, for which every ping of our own
+            is good; otherwise only a L{barrier} without a timeout counts.
+        @return: when the oldest ping was sent that somebody waits for; C{None} if nobody does.
+        """
+        for ping in self._pending:
+            awaited = ping.answered is not None and ping.timer is None
+            if ping.mark is not None and (unconfirmed or awaited):
+                return ping.sent
+        return None
+
     def fail_all(self, error: Exception) -> None:
         """The connection is gone, and with it every pong still expected."""
         for ping in list(self._pending):

@@ -25,6 +25,7 @@ What can go wrong, as one tree.
         ├── OnConnectFailed    the on_connect hook failed
         ├── ProtocolViolation  the peer broke RFC 6455, or exceeded max_message_size
         ├── HeartbeatTimeout   the peer fell silent                   (a TimeoutError)
+        ├── PongOverdue        the peer talks, and does not answer (a TimeoutError)
         ├── CloseTimeout       the closing handshake took too long    (a TimeoutError)
         ├── ConnectionDropped  it ended without a closing handshake, or TLS was not agreed on
         └── GaveUp             max_reconnect_attempts is reached; no further attempt
@@ -56,6 +57,7 @@ __all__ = [
     "OnConnectFailed",
     "OpenTimeout",
     "PingTimeout",
+    "PongOverdue",
     "PoolClosed",
     "PoolError",
     "PoolExhausted",
@@ -384,6 +386,22 @@ class HeartbeatTimeout(ConnectionFailed, TimeoutError):
 
     def __str__(self) -> str:
         return f"nothing arrived within {self.timeout:g} s of a heartbeat ping"
+
+
+class PongOverdue(ConnectionFailed, TimeoutError):
+    """
+    The heartbeat is on, and a ping that confirmed messages wait for was not answered, although the
+    peer was heard: it talks, and does not read.  The connection was aborted.
+
+    @ivar timeout: C{heartbeat_interval} and C{heartbeat_timeout} together, in seconds.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__(timeout)
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return f"a ping was not answered within {self.timeout:g} s"
 
 
 class CloseTimeout(ConnectionFailed, TimeoutError):

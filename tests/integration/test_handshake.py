@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.tcp import Client
 
 from wsmultipool import WebSocketOptions
 from wsmultipool.errors import OnConnectFailed
 
+from .autobahn_server import echo_factory
 from .deadline import within
+from .listening import listening
 from .processes import PeerProcess
+from .running_reactor import reactor
 from .starting import ProcessServer, Start, StartPool
 
 
@@ -200,3 +204,17 @@ async def test_failing_on_connect_is_a_failed_attempt(
     assert str(error.__cause__) == "not subscribed"
     assert journal.count("close") == 0
     await server.event("closed")
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+@within(30)
+async def test_small_messages_are_held_back_only_if_wanted(
+    wanted: bool, start: Start, start_pool: StartPool
+) -> None:
+    """C{tcp_nodelay} decides whether they wait until earlier ones were acknowledged (Nagle)."""
+    server = await start(listening(echo_factory()))
+    pool, _ = start_pool(server.url, ws_options=WebSocketOptions(tcp_nodelay=wanted))
+    await pool.when_ready()
+    clients = [socket for socket in reactor.getReaders() if isinstance(socket, Client)]
+    assert [client.getTcpNoDelay() for client in clients] == [wanted] * len(clients)
+    assert clients
