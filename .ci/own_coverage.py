@@ -21,6 +21,7 @@ from tests.test_layering import PACKAGE, PURE
 NO_CODE = {"interfaces"}
 # One subject in several modules, or tested in several: not test_MODULE.py.
 TESTS = {
+    "_flush": ["test_flush.py", "test_flush_ends.py", "test_flush_losses.py"],
     "_fragments": ["test_fragments.py", "test_messages.py"],
     "_lifecycle": [
         "test_lifecycle.py",
@@ -34,6 +35,11 @@ TESTS = {
     "_dispatch": [
         "test_backpressure.py",
         "test_broadcast.py",
+        "test_confirmed.py",
+        "test_confirmed_end.py",
+        "test_confirmed_fragments.py",
+        "test_confirmed_poison.py",
+        "test_flush.py",
         "test_fragments.py",
         "test_keys.py",
         "test_sending.py",
@@ -42,15 +48,28 @@ TESTS = {
     "_intake": [
         "test_backpressure.py",
         "test_broadcast.py",
+        "test_confirmed_broadcast.py",
+        "test_confirmed_calls.py",
+        "test_confirmed_limits.py",
+        "test_flush.py",
         "test_fragments.py",
         "test_overflow.py",
+        "test_sending.py",
+    ],
+    "_losses": [
+        "test_confirmed_broadcast.py",
+        "test_confirmed_calls.py",
+        "test_confirmed_end.py",
+        "test_confirmed_fragments.py",
+        "test_confirmed_loss.py",
+        "test_fragments.py",
         "test_sending.py",
     ],
     "_tls_options": ["test_endpoints.py", "test_options.py"],
     "_validation": ["test_options.py", "test_urls.py"],
     "_websocket_options": ["test_options.py"],
 }
-DECISIONS = {"_dispatch", "_intake", "_lifecycle"}
+DECISIONS = {"_dispatch", "_flush", "_intake", "_lifecycle", "_losses"}
 
 
 def uncovered(module: str, data: Path) -> str:

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from twisted.internet.defer import Deferred
 
 from wsmultipool._backlog import Backlog
+from wsmultipool._message_kinds import ConfirmedMessage
 from wsmultipool.messages import Lane, Message
 
 from .support import message
@@ -195,6 +196,51 @@ def test_the_oldest_that_may_be_dropped() -> None:
     assert backlog.oldest(lambda m: m.sequence > 4) is None
 
 
+@pytest.mark.parametrize(
+    ("waiting", "older_than"),
+    [
+        ([], {0: False, 9: False}),
+        ([(3, SHARED)], {3: False, 4: True}),
+        ([(3, None)], {3: False, 4: True}),
+        ([(3, "a")], {3: False, 4: True}),
+        ([(5, SHARED), (6, None), (2, "a"), (3, "b")], {2: False, 3: True, 9: True}),
+    ],
+)
+def test_whether_anything_older_waits(
+    waiting: list[tuple[int, str | None]], older_than: dict[int, bool]
+) -> None:
+    """Who waits for what was accepted before asks for it, wherever it waits."""
+    backlog, _ = filled(*waiting)
+    assert {number: backlog.has_older(number) for number in older_than} == older_than
+
+
+def test_nothing_older_waits_when_it_was_taken() -> None:
+    """What comes back counts again; what came later does not."""
+    backlog, messages = filled((0, SHARED), (1, "a"), (2, SHARED))
+    for sequence in (0, 1):
+        backlog.remove(messages[sequence])
+    assert not backlog.has_older(2)
+    backlog.insert([messages[1]], backlog.lane_of("b"))
+    assert backlog.has_older(2)
+
+
+def test_a_confirmed_message_counts_as_undecided_until_it_was_taken() -> None:
+    """One that comes back is not one of those that a full queue may drop."""
+    backlog = Backlog()
+    waiting = ConfirmedMessage(b"", True)
+    waiting.deferred = Deferred()
+    backlog.append(waiting, backlog.shared)
+    assert (backlog.count, backlog.undecided) == (1, 1)
+    backlog.remove(waiting)
+    assert (backlog.count, backlog.undecided) == (0, 0)
+    waiting.was_taken = True
+    backlog.insert([waiting], backlog.shared)
+    assert (backlog.count, backlog.undecided) == (1, 0)
+    assert backlog.oldest(lambda m: m.undecided) is None
+    backlog.remove(waiting)
+    assert (backlog.count, backlog.undecided) == (0, 0)
+
+
 class Waiting(RuleBasedStateMachine):
     """
     A backlog, beside a plain dict of what waits in which lane.
@@ -281,6 +327,16 @@ class Waiting(RuleBasedStateMachine):
             assert list(lane) == self.expected(name)
             assert all(m.lane is lane for m in lane)
         assert all(m.lane is None for m in self.taken)
+
+    @invariant()
+    def the_oldest_is_known(self) -> None:
+        """Nothing older than the oldest message waits, and that one does."""
+        oldest = min((m.sequence for m in self.lanes), default=None)
+        if oldest is None:
+            assert not self.backlog.has_older(self.accepted)
+        else:
+            assert not self.backlog.has_older(oldest)
+            assert self.backlog.has_older(oldest + 1)
 
     @invariant()
     def the_oldest_undecided_is_found(self) -> None:

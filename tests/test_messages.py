@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 
 from wsmultipool._arguments import to_payload
 from wsmultipool._connection import PooledConnection
 from wsmultipool._fragments import FragmentedMessage
-from wsmultipool._message_kinds import ConfirmedMessage, SharedMessage
 from wsmultipool.messages import Message
 
 
@@ -58,39 +58,39 @@ def test_messages_are_small_and_not_compared_by_content() -> None:
 
 
 def test_when_the_caller_hears() -> None:
-    """A message is settled when taken, except for fragments and confirmed ones."""
+    """A message is settled when taken; a fragment waits until it is written."""
     assert Message(b"", True).settles_when_taken
     fragment = Message(b"", True, key="key")
     fragment.fragmented = FragmentedMessage(fragment)
     assert not fragment.settles_when_taken
-    assert not ConfirmedMessage(b"", True).settles_when_taken
 
 
 def test_what_another_connection_takes_over() -> None:
-    """Neither a message for one connection, nor one that every connection has."""
+    """A message for the pool, not one for just one connection."""
     assert Message(b"", True).is_for_pool
-    assert ConfirmedMessage(b"", True).is_for_pool
-    connection = cast(PooledConnection, object())
-    assert not Message(b"", True, pinned=connection).is_for_pool
-    assert not SharedMessage(b"", True, None, True).is_for_pool
+    assert not Message(b"", True, pinned=cast(PooledConnection, object())).is_for_pool
 
 
-def test_a_message_is_undecided_until_it_is_taken() -> None:
-    """After that a confirmed message only waits to hear that it has arrived."""
-    confirmed = ConfirmedMessage(b"", True)
-    for waiting in (Message(b"", True), confirmed):
-        assert not waiting.undecided
-        waiting.deferred = Deferred()
-        assert waiting.undecided
-    confirmed.was_taken = True
-    assert not confirmed.undecided
+def test_a_message_is_undecided_while_its_caller_waits() -> None:
+    """A full queue may drop a message only as long as its caller can still be told."""
+    waiting = Message(b"", True)
+    assert not waiting.undecided
+    waiting.deferred = Deferred()
+    assert waiting.undecided
+
+
+def test_a_plain_message_is_neither_confirmed_nor_shared() -> None:
+    """Nobody counts how often it was written."""
+    plain = Message(b"", True)
+    assert (plain.confirm, plain.shared, plain.deliveries) == (False, False, 0)
 
 
 def test_settling_tells_the_caller_once() -> None:
     """Who cancelled, or was told, is not told again."""
     sent = Message(b"", True)
     sent.settle(1)
-    sent.deferred = deferred = Deferred()
+    deferred: Deferred[int] = Deferred()
+    sent.deferred = deferred
     results: list[int] = []
     deferred.addCallback(results.append)
     sent.settle(2)
@@ -99,6 +99,17 @@ def test_settling_tells_the_caller_once() -> None:
     sent.deferred = deferred
     sent.settle(4)
     assert results == [2]
+
+
+def test_the_timer_of_a_message_is_stopped_once() -> None:
+    """A message that was taken, or will not be sent, leaves no timer, whether it had one or not."""
+    clock = Clock()
+    waiting = Message(b"", True)
+    waiting.stop_timer()
+    waiting.timer = clock.callLater(1, lambda: None)
+    waiting.stop_timer()
+    waiting.stop_timer()
+    assert not clock.getDelayedCalls()
 
 
 # Fragments

@@ -21,7 +21,9 @@ from zope.interface import implementer
 from wsmultipool import (
     Compression,
     ConnectionStats,
+    DeliveryUnknown,
     ExponentialBackoff,
+    FlushTimeout,
     IBalancer,
     IPooledConnection,
     IWebSocketPool,
@@ -42,6 +44,8 @@ from wsmultipool.testing import MemoryPeer, MemoryPool
 
 async def log_in(connection: PooledConnection) -> None:
     assert_type(await connection.send("token"), int)
+    assert_type(await connection.send("token", confirm=True), int)
+    connection.send("token", confirm="yes")  # type: ignore[arg-type]
     assert_type(connection.latency, float | None)
 
 
@@ -53,6 +57,7 @@ def build(reactor: IReactorTime) -> ReconnectingPoolFactory:
     ReconnectingPoolFactory("ws://example.com", pool_sise=4)  # type: ignore[call-arg]
     ReconnectingPoolFactory("ws://example.com", pool_size="4")  # type: ignore[arg-type]
     ReconnectingPoolFactory("ws://example.com", overflow="drop")  # type: ignore[arg-type]
+    ReconnectingPoolFactory("ws://example.com", max_deliveries=1.5)  # type: ignore[arg-type]
     ReconnectingPoolFactory("ws://example.com", logger=logging.getLogger(), ws_options="chat")
     ReconnectingPoolFactory("ws://example.com", logger=False, ws_options=["a", "b"])
     return ReconnectingPoolFactory(
@@ -62,6 +67,7 @@ def build(reactor: IReactorTime) -> ReconnectingPoolFactory:
         pool_size=4,
         overflow="wait",
         max_reconnect_attempts=None,
+        max_deliveries=1,
         balancer=RoundRobin(),
         on_connect=log_in,
         logger=create_console_logger(),
@@ -91,11 +97,29 @@ def listen(pool: ReconnectingPoolFactory) -> None:
     pool.off("unexpected-response", rejected)
 
 
+async def confirm(pool: ReconnectingPoolFactory) -> None:
+    try:
+        assert_type(await pool.send("text", key="key", confirm=True), int)
+        await pool.flush(timeout=2.5)
+    except DeliveryUnknown as error:
+        assert_type((error.messages, error.deliveries), tuple[int, int])
+        assert_type(error.data, bytes | None)
+        if error.data is not None:
+            pool.send(error.data, binary=error.is_binary)
+    except FlushTimeout as error:
+        assert_type(error.timeout, float)
+    assert_type(pool.get_stats().unconfirmed_messages, int)
+    pool.send("text", confirm="yes")  # type: ignore[arg-type]
+
+
 async def use(pool: ReconnectingPoolFactory) -> None:
     assert_type(pool.send("text"), Deferred[int])
     assert_type(pool.send(memoryview(b""), key=("a", 1), timeout=0.5, binary=False), Deferred[int])
     pool.send(12)  # type: ignore[arg-type]
     assert_type(await pool.broadcast(b"bytes"), list[tuple[bool, int | Failure]])
+    assert_type(await pool.broadcast("all", confirm=True), list[tuple[bool, int | Failure]])
+    assert_type(pool.flush(), Deferred[None])
+    pool.flush("1")  # type: ignore[arg-type]
     assert_type(await pool.broadcast_ping(), list[tuple[bool, float | Failure]])
     assert_type(pool.get_stats(), PoolStats)
     assert_type(pool.get_stats().connections, tuple[ConnectionStats, ...])

@@ -26,6 +26,7 @@ class _Ping:
     mark: int | None
     answered: Deferred[float] | None
     timer: IDelayedCall | None = None
+    abandoned: bool = False
 
 
 class PingTracker:
@@ -50,7 +51,6 @@ class PingTracker:
         self._mark = mark
         self._proved = proved
         self._pending: OrderedDict[_Ping, None] = OrderedDict()
-        self._abandoned: _Ping | None = None
         self.latency: float | None = None
 
     def ping(self, payload: bytes, timeout: float | None) -> Deferred[float]:
@@ -69,14 +69,12 @@ class PingTracker:
         @return: as L{ping}.
         """
         mark = self._mark()
-        self._replace_abandoned()
         return self._ask(os.urandom(_OWN_PAYLOAD_SIZE), mark, timeout)
 
     def probe(self) -> None:
         """
         Send a L{barrier} that nobody waits for.
         """
-        self._replace_abandoned()
         ping = _Ping(os.urandom(_OWN_PAYLOAD_SIZE), self._clock.seconds(), self._mark(), None)
         self._pending[ping] = None
         self._send(ping.payload)
@@ -151,22 +149,18 @@ class PingTracker:
 
     def _abandon(self, ping: _Ping) -> None:
         """
-        Nobody waits for it any more.  But others rely on the pong to a ping of our own, as long as
-        none has been sent after it for the same messages.
+        Nobody waits for it any more.  But confirmed messages may rely on the pong to a ping of our
+        own.  The oldest of these may be answered first, and the newest proves most: those in
+        between can be forgotten, which may be many when the peer is mute.
         """
-        latest = next((each for each in reversed(self._pending) if each.mark is not None), None)
-        if ping is latest:
-            self._stop_timer(ping)
-            ping.answered = None
-            self._abandoned = ping
-        else:
+        if ping.mark is None:
             self._forget(ping)
-
-    def _replace_abandoned(self) -> None:
-        """The next ping takes its place: so no more than one is kept for a peer that is mute."""
-        if self._abandoned is not None:
-            self._forget(self._abandoned)
-            self._abandoned = None
+            return
+        self._stop_timer(ping)
+        ping.answered = None
+        ping.abandoned = True
+        for each in [each for each in self._pending if each.abandoned][1:-1]:
+            self._forget(each)
 
     def _forget(self, ping: _Ping) -> None:
         self._pending.pop(ping, None)

@@ -31,7 +31,8 @@ What can go wrong, as one tree.
         └── GaveUp             max_reconnect_attempts is reached; no further attempt
 
 Facts are attributes; the text is built from them in C{__str__}; the low-level reason is kept as
-C{__cause__}.  No text holds a credential, a header value the user gave, or a URL's query string.
+C{__cause__}.  No text holds a credential, a header value the user gave, or a URL's query string;
+where a peer's words in it hold one, it is replaced by C{***}.
 
 Mistakes of the caller (a wrong type, an option out of range) are C{TypeError} and C{ValueError},
 raised at once; they are not part of this tree.
@@ -203,7 +204,8 @@ class DeliveryUnknown(SendError):
     def __str__(self) -> str:
         times = "once" if self.deliveries == 1 else f"{self.deliveries} times"
         if self.data is None:
-            return f"{self.messages} messages were written {times} and may have arrived, or not"
+            messages = "1 message was" if self.messages == 1 else f"{self.messages} messages were"
+            return f"{messages} written {times} and may have arrived, or not"
         return (
             f"a message of {len(self.data)} bytes was written {times} and may have arrived, or not"
         )

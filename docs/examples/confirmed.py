@@ -45,7 +45,7 @@ async def main(reactor: IReactorTime) -> None:
         for number in range(1000):
             await unconfirmed.acquire()
             sent = pool.send(f"order {number}", confirm=True)
-            sent.addErrback(lambda failure: failed.append(failure.value))
+            sent.addCallbacks(lambda _: None, lambda failure: failed.append(failure.value))
             sent.addBoth(lambda _: unconfirmed.release())
         for _ in range(100):
             await unconfirmed.acquire()

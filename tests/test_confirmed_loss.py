@@ -1,0 +1,322 @@
+"""
+Confirmed sends whose connection is lost before the pong.
+"""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from wsmultipool import PooledConnection
+from wsmultipool.errors import (
+    ConnectionDropped,
+    DeliveryUnknown,
+    HeartbeatTimeout,
+    NotConnected,
+    PongOverdue,
+)
+from wsmultipool.testing import MemoryPool
+
+from .leftovers import LoggedFailures
+from .quiet_server import LONG, lose_all, pool_of, unconfirmed, unknown
+from .test_sending import everything, fate, keys_by_connection, kinds, lose, texts
+
+
+@pytest.mark.parametrize("how", [None, 1000, 1001, 1012])
+def test_a_message_without_confirmation_is_sent_again(how: int | None) -> None:
+    """
+    On another connection, whether the first one was reset or closed.
+    """
+    memory, server = pool_of(2)
+    server.pongs[0].hold()
+    sent = fate(memory.pool.send("text", confirm=True))
+    memory.settle()
+    assert [texts(peer) for peer in server.peers] == [["text"], []]
+    lose(server.peers[0], how)
+    memory.settle()
+    assert sent == [1]
+    assert [texts(peer) for peer in server.peers[:2]] == [["text"], ["text"]]
+    stats = memory.pool.get_stats()
+    assert (stats.resent_messages, stats.requeued_messages, stats.dropped_messages) == (1, 0, 0)
+    memory.close()
+
+
+def test_nothing_is_sent_again_before_the_transport_is_gone() -> None:
+    """
+    While the lost connection may still deliver what it was given, the copy waits.
+    """
+    memory, server = pool_of(2, close_timeout=7)
+    peer = server.peers[0]
+    server.pongs[0].hold()
+    sent = fate(memory.pool.send("text", confirm=True))
+    memory.settle()
+    peer.drops_tcp = False
+    peer.close(1001)
+    memory.advance(6.9)
+    assert (sent, everything(memory)) == ([], ["text"])
+    memory.advance(0.2)
+    assert (sent, everything(memory)) == ([1], ["text", "text"])
+    memory.close()
+
+
+def test_a_heartbeat_timeout_is_a_loss_like_any_other() -> None:
+    """
+    A peer that falls silent is given up, and what it did not confirm is sent again.
+    """
+    memory, server = pool_of(2, heartbeat_interval=2, heartbeat_timeout=1)
+    server.peers[0].fall_silent()
+    sent = fate(memory.pool.send("text", confirm=True))
+    memory.advance(2.9)
+    assert sent == []
+    memory.advance(0.2)
+    assert sent == [1]
+    memory.close()
+
+
+def test_without_another_connection_it_waits_for_one() -> None:
+    """
+    At the head of the queue, before what was sent during the outage.
+    """
+    memory, server = pool_of(1)
+    server.pongs[0].hold()
+    first = [fate(memory.pool.send(f"{number}", confirm=True)) for number in range(2)]
+    memory.settle()
+    server.peers[0].drop()
+    memory.settle()
+    assert memory.pool.get_stats().queued_messages == 2
+    assert unconfirmed(memory) == (0, 0)
+    later = [fate(memory.pool.send(f"{number}", confirm=number > 2)) for number in range(2, 4)]
+    memory.advance(LONG)
+    assert first + later == [[0]] * 4
+    assert texts(server.peers[1]) == ["0", "1", "2", "3"]
+    memory.close()
+
+
+@pytest.mark.parametrize("how", [None, 1012])
+def test_a_message_sent_again_stays_before_later_ones_of_its_key(how: int | None) -> None:
+    """
+    Whether those were written on the lost connection as well, were only taken by it, or came later,
+    confirmed or plain.
+    """
+    memory, server = pool_of(3)
+    key = keys_by_connection(memory)[0]
+    server.pongs[0].hold()
+    numbers = iter(range(100))
+
+    def send(*confirm: bool) -> None:
+        for each in confirm:
+            memory.pool.send(f"{next(numbers)}", key=key, confirm=each)
+
+    send(True, True, True)
+    memory.settle()
+    lose(server.peers[0], how)
+    send(True, False, True)
+    memory.settle()
+    send(False, True)
+    memory.advance(LONG)
+    assert [texts(peer) for peer in server.peers[1:] if texts(peer)] == [
+        [f"{number}" for number in range(8)]
+    ]
+    memory.close()
+
+
+def test_confirmed_messages_are_not_sent_again() -> None:
+    """
+    A loss after the pong is of no interest.
+    """
+    memory, _ = pool_of(2)
+    assert memory.result(memory.pool.send("text", confirm=True)) == 0
+    lose_all(memory)
+    memory.advance(LONG)
+    assert everything(memory) == ["text"]
+    assert memory.pool.get_stats().resent_messages == 0
+    memory.close()
+
+
+def test_only_what_is_unconfirmed_is_sent_again() -> None:
+    """
+    A pong came for the first, the loss after that is about the second.
+    """
+    memory, server = pool_of(2)
+    key = keys_by_connection(memory)[0]
+    server.pongs[0].hold()
+    first = fate(memory.pool.send("one", key=key, confirm=True))
+    memory.settle()
+    second = fate(memory.pool.send("two", key=key, confirm=True))
+    memory.settle()
+    server.pongs[0].answer(server.pongs[0].asked[0])
+    memory.settle()
+    server.peers[0].drop()
+    memory.settle()
+    assert (first, second) == ([0], [1])
+    assert [texts(peer) for peer in server.peers[:2]] == [["one", "two"], ["two"]]
+    memory.close()
+
+
+def test_a_message_taken_and_not_written_was_not_delivered() -> None:
+    """
+    A connection that is lost before the end of the turn has not used one of the deliveries up.
+    """
+    memory, server = pool_of(2, max_deliveries=1)
+    server.peers[0].drop()
+    sent = fate(memory.pool.send("text", confirm=True))
+    memory.settle()
+    assert sent == [1]
+    stats = memory.pool.get_stats()
+    assert (stats.requeued_messages, stats.resent_messages) == (1, 0)
+    assert everything(memory) == ["text"]
+    memory.close()
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 5])
+def test_after_max_deliveries_nobody_knows(most: int) -> None:
+    """
+    The message was written so often, and no pong ever came: C{DeliveryUnknown} says all about it.
+    """
+    memory, server = pool_of(1, max_deliveries=most)
+    server.hold()
+    sent = fate(memory.pool.send(b"\x00bytes", confirm=True))
+    for number in range(1, most + 1):
+        memory.settle()
+        assert sent == []
+        assert everything(memory) == ["\x00bytes"] * number
+        lose_all(memory)
+        memory.advance(LONG)
+    error = unknown(sent)
+    assert (error.messages, error.deliveries) == (1, most)
+    assert (error.data, error.is_binary) == (b"\x00bytes", True)
+    assert isinstance(error.__cause__, ConnectionDropped)
+    assert everything(memory) == ["\x00bytes"] * most
+    stats = memory.pool.get_stats()
+    assert (stats.resent_messages, stats.dropped_messages) == (most - 1, 1)
+    assert (stats.queued_messages, *unconfirmed(memory)) == (0, 0, 0)
+    memory.close()
+
+
+def test_at_most_once_is_never_twice() -> None:
+    """
+    With C{max_deliveries=1}, what was written and not confirmed fails at once with the connection,
+    while what was not written goes elsewhere.
+    """
+    memory, server = pool_of(2, max_deliveries=1)
+    key = keys_by_connection(memory)[0]
+    server.hold()
+    written = [fate(memory.pool.send(f"{number}", key=key, confirm=True)) for number in range(3)]
+    memory.settle()
+    server.peers[0].drop()
+    taken = fate(memory.pool.send("taken", key=key, confirm=True))
+    memory.settle()
+    assert [unknown(each).data for each in written] == [b"0", b"1", b"2"]
+    server.release()
+    memory.advance(LONG)
+    assert taken == [1]
+    assert everything(memory) == ["0", "1", "2", "taken"]
+    memory.close()
+
+
+def test_a_text_is_told_from_bytes_when_its_delivery_is_unknown() -> None:
+    """
+    So that the caller can send it again as it was.
+    """
+    memory, server = pool_of(1, max_deliveries=1)
+    server.hold()
+    sent = fate(memory.pool.send("Grüße", confirm=True))
+    memory.settle()
+    lose_all(memory)
+    error = unknown(sent)
+    assert (error.data, error.is_binary) == ("Grüße".encode(), False)
+    memory.close()
+
+
+def test_what_ended_the_connection_is_the_cause() -> None:
+    """
+    A dropped connection and a silent one are told apart.
+    """
+    memory, server = pool_of(1, max_deliveries=1, heartbeat_interval=2, heartbeat_timeout=1)
+    server.peers[0].fall_silent()
+    sent = fate(memory.pool.send("text", confirm=True))
+    memory.advance(4)
+    assert isinstance(unknown(sent).__cause__, HeartbeatTimeout)
+    memory.close()
+
+
+def test_no_text_tells_what_was_in_a_message(logged_failures: LoggedFailures) -> None:
+    """
+    Neither the error's text, nor its repr or arguments, nor the log of one that nobody handles,
+    hold the message.
+    """
+    memory, server = pool_of(1, max_deliveries=1)
+    server.hold()
+    sent = fate(memory.pool.send("token=secret", confirm=True))
+    unhandled = memory.pool.send("token=secret", confirm=True)
+    memory.settle()
+    lose_all(memory)
+    error = unknown(sent)
+    assert error.data == b"token=secret"
+    assert "secret" not in f"{error} {error!r} {error.args}"
+    assert unhandled.called
+    del unhandled
+    gc.collect()
+    assert len(logged_failures.unflushed()) == 1
+    assert "secret" not in logged_failures.unflushed()[0]
+    assert len(logged_failures.flush(DeliveryUnknown)) == 1
+    memory.close()
+
+
+def test_what_was_sent_on_just_one_connection_is_not_sent_again() -> None:
+    """
+    It was for that connection: C{DeliveryUnknown} if it was written, else C{NotConnected}.
+    """
+    connections: list[PooledConnection] = []
+    memory, server = pool_of(1, on_connect=connections.append)
+    server.hold()
+    written = fate(connections[0].send("written", confirm=True))
+    memory.settle()
+    server.peers[0].drop()
+    taken = fate(connections[0].send("taken", confirm=True))
+    memory.advance(LONG)
+    assert (unknown(written).deliveries, unknown(written).data) == (1, b"written")
+    assert kinds(taken) == [NotConnected]
+    assert everything(memory) == ["written"]
+    memory.close()
+
+
+def test_a_peer_that_talks_and_does_not_read_is_found_out() -> None:
+    """
+    Whatever it sends proves that it lives; but with a heartbeat, a ping behind confirmed messages
+    has to be answered in time, or their connection is aborted and they go elsewhere.
+    """
+    memory = MemoryPool(pool_size=1, heartbeat_interval=1, heartbeat_timeout=1)
+    errors: list[Exception] = []
+    memory.pool.on("error", lambda error, connection_id: errors.append(error))
+    memory.open()
+    deaf = memory.server.peers[0]
+    deaf.stop_reading()
+    sent = fate(memory.pool.send("?", confirm=True))
+    for _ in range(8):
+        if deaf.is_open:
+            deaf.send("chatter")
+        memory.advance(0.5)
+    assert sent == [0]
+    assert [type(error) for error in errors] == [PongOverdue]
+    memory.close()
+
+
+def test_a_flush_finds_out_as_well() -> None:
+    """
+    It fails with what is true then, instead of waiting for ever.
+    """
+    memory = MemoryPool(pool_size=1, heartbeat_interval=1, heartbeat_timeout=1)
+    memory.pool.on("error", lambda error, connection_id: None)
+    memory.open()
+    deaf = memory.server.peers[0]
+    deaf.stop_reading()
+    memory.result(memory.pool.send("?"))
+    flushed = fate(memory.pool.flush())
+    for _ in range(8):
+        if deaf.is_open:
+            deaf.send("chatter")
+        memory.advance(0.5)
+    assert kinds(flushed) == [DeliveryUnknown]
+    memory.close()

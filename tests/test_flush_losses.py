@@ -1,0 +1,210 @@
+"""
+C{flush} when connections are lost.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from wsmultipool import PooledConnection
+from wsmultipool.errors import (
+    DeliveryUnknown,
+)
+from wsmultipool.testing import MemoryPool
+
+from .quiet_server import LONG, lose_all, pool_of, unknown
+from .test_flush import send
+from .test_sending import everything, fate, kinds, texts
+
+
+def fate_after(memory: MemoryPool) -> list[Any]:
+    """
+    Flush, and return what comes of it.
+    """
+    flushed = fate(memory.pool.flush())
+    memory.settle()
+    return flushed
+
+
+@pytest.mark.parametrize("code", [None, 1012])
+def test_a_lost_connection_leaves_its_plain_messages_unknown(code: int | None) -> None:
+    """
+    The flush says how many it had written that are not proven to have arrived.
+    """
+    memory, server = pool_of(2)
+    server.pongs[0].hold()
+    send(memory, *"abcdef")
+    flushed = fate(memory.pool.flush())
+    memory.settle()
+    if code is None:
+        server.peers[0].drop()
+    else:
+        server.peers[0].close(code)
+    memory.settle()
+    error = unknown(flushed)
+    assert (error.messages, error.deliveries, error.data) == (3, 1, None)
+    assert fate(memory.pool.flush()) == [None]
+    memory.advance(LONG)
+    memory.close()
+
+
+def test_a_loss_before_the_call_is_reported_by_the_next_flush() -> None:
+    """
+    Once: the flush after that is about what happened since.
+    """
+    memory, server = pool_of(2)
+    send(memory, "one", "two", "three")
+    memory.settle()
+    server.peers[0].drop()
+    memory.settle()
+    assert unknown(fate_after(memory)).messages == 2
+    assert fate_after(memory) == [None]
+    send(memory, "four")
+    memory.settle()
+    lose_all(memory)
+    memory.advance(LONG)
+    assert unknown(fate_after(memory)).messages == 1
+    assert fate_after(memory) == [None]
+    memory.close()
+
+
+def test_what_was_proven_before_the_loss_is_not_unknown() -> None:
+    """
+    A confirmed send, a flush or a heartbeat behind it has proven a plain message.
+    """
+    memory, server = pool_of(1, heartbeat_interval=5)
+    send(memory, "plain")
+    memory.result(memory.pool.send("confirmed", confirm=True))
+    send(memory, "plain")
+    memory.result(memory.pool.flush())
+    send(memory, "plain")
+    memory.advance(10)
+    server.peers[0].drop()
+    memory.settle()
+    assert fate_after(memory) == [None]
+    memory.close()
+
+
+def test_what_was_not_written_is_not_unknown() -> None:
+    """
+    It goes to another connection, where the flush waits for it.
+    """
+    memory, server = pool_of(2)
+    server.pongs[1].hold()
+    server.peers[0].drop()
+    sent = fate(memory.pool.send("text"))
+    flushed = fate(memory.pool.flush())
+    memory.settle()
+    assert (sent, flushed, texts(server.peers[1])) == ([0], [], ["text"])
+    server.release()
+    memory.settle()
+    assert flushed == [None]
+    memory.close()
+
+
+def test_confirmed_messages_that_are_lost_are_waited_for() -> None:
+    """
+    They are sent again, and when that was answered, everything has arrived.
+    """
+    memory, server = pool_of(1)
+    server.hold()
+    sent = fate(memory.pool.send("text", confirm=True))
+    flushed = fate(memory.pool.flush())
+    memory.settle()
+    lose_all(memory)
+    memory.advance(LONG)
+    assert (sent, flushed, len(everything(memory))) == ([], [], 2)
+    server.release()
+    memory.settle()
+    assert (sent, flushed) == ([0], [None])
+    memory.close()
+
+
+def test_confirmed_messages_that_are_given_up_are_unknown() -> None:
+    """
+    What their own Deferreds say is true of the flush as well.
+    """
+    memory, server = pool_of(1, max_deliveries=2)
+    server.hold()
+    sent = fate(memory.pool.send("text", confirm=True))
+    flushed = fate(memory.pool.flush())
+    for _ in range(2):
+        memory.settle()
+        lose_all(memory)
+        memory.advance(LONG)
+    assert kinds(sent) == [DeliveryUnknown]
+    assert unknown(flushed).messages == 1
+    server.release()
+    memory.close()
+
+
+def test_two_at_once_both_report_a_loss() -> None:
+    """
+    Each was called before it.
+    """
+    memory, server = pool_of(1)
+    server.hold()
+    send(memory, "one", "two")
+    flushed = [fate(memory.pool.flush()) for _ in range(2)]
+    memory.settle()
+    lose_all(memory)
+    assert [unknown(each).messages for each in flushed] == [2, 2]
+    assert fate_after(memory) == [None]
+    memory.close()
+
+
+def test_a_connection_that_is_closing_is_waited_for() -> None:
+    """
+    Its end decides about what it had written, and then the flush tells.
+    """
+    memory, server = pool_of(2, close_timeout=3)
+    server.hold()
+    send(memory, "one", "two")
+    memory.settle()
+    server.peers[0].drops_tcp = False
+    server.peers[0].close(1012)
+    memory.settle()
+    flushed = fate(memory.pool.flush())
+    server.release()
+    memory.advance(2.9)
+    assert flushed == []
+    memory.advance(0.2)
+    assert unknown(flushed).messages == 1
+    memory.close()
+
+
+def test_an_orderly_close_leaves_nothing_unknown() -> None:
+    """
+    A connection that the pool closes itself asks, before its Close frame, whether all it has
+    written has arrived; plain messages of a pool that shrinks are not in doubt.
+    """
+    memory, server = pool_of(2)
+    send(memory, *"abcd")
+    memory.settle()
+    memory.pool.resize(1)
+    memory.advance(10)
+    assert len(server.peers[0].received) == len(server.peers[1].received) == 2
+    assert fate_after(memory) == [None]
+    memory.close()
+
+
+@pytest.mark.parametrize("broadcast", [True, False])
+def test_what_was_taken_and_never_written_has_not_arrived(broadcast: bool) -> None:
+    """
+    The Deferred of a message for just one connection has fired, then that one is lost before it has
+    written it, and no other one may have it: the flush can't say that all has arrived.
+    """
+    connections: list[PooledConnection] = []
+    memory, server = pool_of(1, on_connect=connections.append)
+    server.peers[0].drop()
+    if broadcast:
+        assert fate(memory.pool.broadcast("text")) == [[(True, 0)]]
+    else:
+        assert fate(connections[0].send("text")) == [0]
+    flushed = fate(memory.pool.flush())
+    memory.advance(LONG)
+    assert everything(memory) == []
+    assert kinds(flushed) == [DeliveryUnknown]
+    memory.close()
