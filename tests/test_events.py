@@ -501,6 +501,72 @@ def test_listeners_can_be_called_one_by_one(failures: Failures) -> None:
     assert [failure.type for _, failure in failures(lambda: gate.errback(Broken()))] == [Broken]
 
 
+def test_messages_that_arrived_together_are_emitted_one_by_one() -> None:
+    """
+    Each handler hears a message before any of them hears the next; who comes and goes in between
+    does so from the next message on.
+    """
+    emitter = EventEmitter()
+    heard: list[tuple[object, ...]] = []
+
+    def second(*args: object) -> None:
+        heard.append(("second", *args))
+        emitter.off("message", second)
+        emitter.on("message", lambda *args: heard.append(("third", *args)))
+
+    emitter.on("message", lambda *args: heard.append(("first", *args)))
+    emitter.on("message", second)
+    emitter.emit_messages([b"1", b"2"], True, 7)
+    assert heard == [
+        ("first", b"1", True, 7),
+        ("second", b"1", True, 7),
+        ("first", b"2", True, 7),
+        ("third", b"2", True, 7),
+    ]
+
+
+def test_messages_are_taken_only_as_they_are_emitted() -> None:
+    """
+    Who withdraws those that were not emitted yet, as a pause does, has the emission end.
+    """
+    emitter = EventEmitter()
+    payloads = iter([b"1", b"2", b"3"])
+    heard: list[bytes] = []
+    withdrawn: list[bytes] = []
+
+    def handler(payload: bytes, is_binary: bool, connection_id: int) -> None:
+        heard.append(payload)
+        withdrawn.extend(payloads)
+
+    emitter.on("message", handler)
+    emitter.emit_messages(payloads, False, 0)
+    assert (heard, withdrawn) == ([b"1"], [b"2", b"3"])
+    # Taken even if nobody listens.
+    payloads = iter([b"4"])
+    EventEmitter().emit_messages(payloads, False, 0)
+    assert list(payloads) == []
+
+
+def test_a_handler_that_fails_with_one_message_hears_the_next(failures: Failures) -> None:
+    """
+    What a handler raises, or its Deferred fails with, is logged for each message by itself.
+    """
+    emitter = EventEmitter()
+    heard: list[bytes] = []
+
+    def handler(payload: bytes, is_binary: bool, connection_id: int) -> object:
+        heard.append(payload)
+        if payload == b"raise":
+            raise Broken("raised")
+        return fail(Broken("fired")) if payload == b"fail" else None
+
+    emitter.on("message", handler)
+    logged = failures(lambda: emitter.emit_messages([b"raise", b"fail", b"last"], True, 0))
+    assert heard == [b"raise", b"fail", b"last"]
+    assert [str(failure.value) for _, failure in logged] == ["raised", "fired"]
+    assert all("'message'" in text for text, _ in logged)
+
+
 def test_emitters_are_independent() -> None:
     """
     Two pools do not share their handlers.

@@ -23,15 +23,15 @@ MODULES = sorted(
 # No reactor, no Autobahn, no clock: they work on values alone.
 PURE = {
     *("_affinity", "_arguments", "_backlog", "_deflate", "_fragments", "_framing", "_gate"),
-    *("_masking", "_message_batch", "_message_kinds", "_partial_message", "_proof", "_quotes"),
-    *("_rejection", "_tls_options", "_urls", "_validation", "_websocket_options"),
+    *("_inflate", "_masking", "_message_batch", "_message_kinds", "_partial_message", "_proof"),
+    *("_quotes", "_rejection", "_tls_options", "_urls", "_validation", "_websocket_options"),
     *("backoff", "balancers", "errors", "events", "handshake", "interfaces", "messages"),
     *("options", "stats"),
 }
 # They do not decide anything: the version, what logs, and what waits for user code.
 PURE_ENOUGH = {"_version", "_awaitables", "_pool_logger", "loggers"}
 # The adapter, and the servers: in memory for tests, and on loopback for the demo.
-AUTOBAHN = {"_autobahn", "_receiving", "_settings", "_demo_server", "_memory_server"}
+AUTOBAHN = {"_autobahn", "_parsing", "_receiving", "_settings", "_demo_server", "_memory_server"}
 # Built on what every user can import.
 EDGES = {"__main__", "_demo", "_demo_report", "_demo_server", "cli", "service"}
 

@@ -62,6 +62,10 @@ class Dial:
     def _cancel(self, _: object) -> None:
         self.cancelled += 1
 
+    def build(self) -> None:
+        """There is a protocol, and no transport for it."""
+        assert self._factory.buildProtocol(None) is not None  # type: ignore[arg-type]
+
     def connect(self) -> None:
         """There is a transport; the connection is not told by the Deferred yet."""
         self._server.connect(self._factory).addCallbacks(self._protocol.append, self.refused.append)
@@ -295,6 +299,23 @@ def test_lifecycle_an_attempt_given_up_is_cancelled() -> None:
     assert endpoint.dials[0].cancelled == 1
     assert isinstance(errors[0], OpenTimeout)
     assert errors[0].stage == "the transport"
+    memory.close()
+
+
+@pytest.mark.parametrize("end", ["close", "destroy", "open_timeout"])
+def test_lifecycle_a_wire_that_was_built_but_not_connected_holds_up_nothing(end: str) -> None:
+    """An endpoint that stops in between leaves no transport whose end would be waited for."""
+    memory, endpoint, errors = by_hand(open_timeout=5)
+    endpoint.dials[0].build()
+    if end == "open_timeout":
+        memory.advance(5)
+        assert [type(error) for error in errors] == [OpenTimeout]
+        memory.advance(2)
+        assert len(endpoint.dials) > 1
+    else:
+        getattr(memory.pool, end)()
+        assert outcome(memory.pool.close()) == [None]
+    assert endpoint.dials[0].cancelled == 1
     memory.close()
 
 

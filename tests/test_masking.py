@@ -25,6 +25,7 @@ from wsmultipool._masking import (
     find_websockets,
     mask_by_integers,
     mask_frame,
+    mask_short_frame,
     masking_by,
     masking_by_size,
     masking_in_place,
@@ -56,7 +57,8 @@ def ways() -> dict[str, MaskFrame]:
     """
     All ways to mask that there are here.
     """
-    found = {"chosen": mask_frame, "integers": mask_by_integers, "plain": masking_by(xor)}
+    found = {"chosen": mask_frame, "chosen for short ones": mask_short_frame}
+    found |= {"integers": mask_by_integers, "plain": masking_by(xor)}
     compiled = find_autobahn()
     if compiled is not None:
         found["autobahn"] = masking_in_place(*compiled)
@@ -197,15 +199,16 @@ def no_mask(payload: bytes, key: bytes) -> bytes:
 
 def test_integers_are_always_there() -> None:
     """Without anything compiled, Python's integers mask."""
-    way, speedups = choose(None, None, None)
-    assert way is mask_by_integers
+    short, way, speedups = choose(None, None, None)
+    assert short is way is mask_by_integers
     assert speedups == Speedups(((0, "integers"),), None)
     assert str(speedups) == "Python's integers"
 
 
 def test_websockets_masks_short_payloads() -> None:
     """Its function is used at all sizes, unless Autobahn's is there for the large ones."""
-    way, speedups = choose(xor, "13.0", None)
+    short, way, speedups = choose(xor, "13.0", None)
+    assert short is way
     assert speedups == Speedups(((0, "websockets"),), "13.0")
     assert str(speedups) == "websockets 13.0"
     frame = way(b"\x82\x83", b"abc")
@@ -215,10 +218,12 @@ def test_websockets_masks_short_payloads() -> None:
 @pytest.mark.skipif(find_autobahn() is None, reason="Autobahn was installed without NVX")
 def test_autobahn_masks_large_payloads() -> None:
     """It takes over from integers early, from websockets where memory counts."""
-    _, speedups = choose(None, None, find_autobahn())
+    short, way, speedups = choose(None, None, find_autobahn())
+    assert short is mask_by_integers is not way
     assert speedups.masking == ((0, "integers"), (126, "autobahn"))
     assert str(speedups) == "Python's integers, Autobahn's NVX from 126 bytes"
-    _, speedups = choose(xor, "17.4", find_autobahn())
+    short, way, speedups = choose(xor, "17.4", find_autobahn())
+    assert short is not way
     assert speedups.masking == ((0, "websockets"), (262144, "autobahn"))
     assert str(speedups) == "websockets 17.4, Autobahn's NVX from 262144 bytes"
 
@@ -227,9 +232,9 @@ def test_autobahn_masks_large_payloads() -> None:
 def test_what_does_not_mask_is_not_used(right: bool) -> None:
     """A function that has changed, or raises, is no reason to send what nobody can read."""
     compiled = Compiled(right)  # which masks nothing in either case
-    way, speedups = choose(no_mask, "99.0", compiled.both())
+    short, way, speedups = choose(no_mask, "99.0", compiled.both())
     assert compiled.calls == 1
-    assert way is mask_by_integers
+    assert short is way is mask_by_integers
     assert speedups == Speedups(((0, "integers"),), None)
 
 

@@ -122,6 +122,17 @@ def test_much_is_written_before_the_end_of_the_turn() -> None:
     assert transport.written[1:] == [bytes(65535) + b"y"]
 
 
+def test_many_messages_are_written_before_the_end_of_the_turn() -> None:
+    """However short, messages do not pile up by the thousands."""
+    frames, transport, listener = queue()
+    sent = [message(b"%d" % number) for number in range(512)]
+    for each in sent:
+        assert transport.written == []
+        frames.add_message(b"x", each)
+    assert transport.written == [b"x" * 512]
+    assert listener.reported() == [("queued",), ("wrote", sent)]
+
+
 def test_a_large_frame_is_not_copied() -> None:
     """What is written alone is handed to the transport as it is."""
     frames, transport, _ = queue()

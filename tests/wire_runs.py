@@ -66,7 +66,7 @@ class PlainWire(PoolProtocol):
             self._parsing = outer
 
     def processData(self) -> bool:
-        return self._receiving and bool(WebSocketClientProtocol.processData(self))
+        return self._receiving and super().processData()
 
     def pause_receiving(self) -> None:
         if self._receiving:

@@ -30,9 +30,11 @@ from ._framing import (
     encode_frame,
     encode_unmasked_frame,
 )
+from ._inflate import Inflater
+from ._quotes import quote, secrets_of
 from ._reasons import in_words
 from ._receiving import ReceivingProtocol
-from ._rejection import read_rejection
+from ._rejection import RejectionReader
 from ._settings import Settings, Silent
 from ._write_queue import WriteQueue
 from .errors import (
@@ -54,6 +56,9 @@ if TYPE_CHECKING:
 
 __all__ = ["WebSocketFactory"]
 
+_WHOLE_TEXT = FIN | TEXT
+_WHOLE_BINARY = FIN | BINARY
+
 _LONGEST_HEAD = 65536
 
 _ACCEPTED = re.compile(rb"HTTP/1\.[01] +101\b")
@@ -72,7 +77,6 @@ class PoolProtocol(ReceivingProtocol):
     log = Silent()
     # Autobahn does not say more of these than that they may be None.
     _perMessageCompress: Any
-    tcpNoDelay: bool
     localCloseCode: Any
     localCloseReason: Any
 
@@ -83,7 +87,7 @@ class PoolProtocol(ReceivingProtocol):
         self._compressing = False
         self._deflater: Deflater | None = None
         self._queue = WriteQueue()
-        self._rejecting = False
+        self._rejection: RejectionReader | None = None
         self._lost_reason: Failure | None = None
 
     # Sending
@@ -95,7 +99,7 @@ class PoolProtocol(ReceivingProtocol):
     def send_message(self, message: Message) -> None:
         payload = message.payload
         if message.fragmented is None:
-            octet = FIN | BINARY if message.is_binary else FIN | TEXT
+            octet = _WHOLE_BINARY if message.is_binary else _WHOLE_TEXT
         else:
             octet = CONTINUATION
             if message.first:
@@ -175,8 +179,8 @@ class PoolProtocol(ReceivingProtocol):
         self.transport.write(_HOST_LINE.sub(lambda _: host, data, count=1))
 
     def processHandshake(self) -> None:
-        if self._rejecting:
-            self._read_rejection(at_end=False)
+        if self._rejection is not None:
+            self._read_rejection(self._rejection)
             return
         end = self.data.find(b"\r\n\r\n")
         if max(end, len(self.data) if end < 0 else 0) > _LONGEST_HEAD:
@@ -190,16 +194,17 @@ class PoolProtocol(ReceivingProtocol):
                 self.data = head + self.data[end + 4 :]
                 super().processHandshake()  # type: ignore[no-untyped-call]
             else:
-                self._rejecting = True
-                self._read_rejection(at_end=False)
+                self._rejection = RejectionReader(secrets_of(self._request))
+                self._read_rejection(self._rejection)
 
     def failHandshake(self, reason: str) -> None:
-        self._error = HandshakeInvalid(reason)
+        self._error = HandshakeInvalid(quote(reason, secrets_of(self._request)))
         self.dropConnection(abort=True)
 
-    def _read_rejection(self, at_end: bool) -> None:
+    def _read_rejection(self, reader: RejectionReader, at_end: bool = False) -> None:
+        data, self.data = self.data, b""
         try:
-            response = read_rejection(self.data, at_end)
+            response = reader.read(data, at_end)
         except HandshakeInvalid as error:
             self._error = error
         else:
@@ -207,13 +212,12 @@ class PoolProtocol(ReceivingProtocol):
                 return
             self._error = UpgradeRejected(response.status, response.reason)
             self.listener.wire_rejected(response)
-        self.data = b""
         self.dropConnection(abort=True)
 
     def onConnect(self, response: ConnectionResponse) -> None:
         self._response = UpgradeResponse(
             status=101,
-            reason=" ".join(self.http_status_line.split()[2:]),
+            reason=quote(" ".join(self.http_status_line.split()[2:]), secrets_of(self._request)),
             headers=response.headers,
             protocol=response.protocol,
             extensions=tuple(e.EXTENSION_NAME for e in response.extensions),
@@ -226,6 +230,9 @@ class PoolProtocol(ReceivingProtocol):
                 agreed.client_max_window_bits,
                 agreed.mem_level,
                 keeps_context=not agreed.client_no_context_takeover,
+            )
+            self._perMessageCompress = Inflater(
+                agreed.server_max_window_bits, keeps_context=not agreed.server_no_context_takeover
             )
         self._queue.connect(self.transport, self.listener)
         self.transport.registerProducer(self._queue, True)
@@ -255,8 +262,8 @@ class PoolProtocol(ReceivingProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost_reason = reason
-        if self._rejecting and self._error is None:
-            self._read_rejection(at_end=True)
+        if self._rejection is not None and self._error is None:
+            self._read_rejection(self._rejection, at_end=True)
         super().connectionLost(reason)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
@@ -310,6 +317,4 @@ class WebSocketFactory:
             self._settings = Settings(options)
         protocol = PoolProtocol(request, options.ws_options.compression_threshold)
         protocol.factory = self._settings
-        # Autobahn looks for this one before it has copied it from there, and misses it silently.
-        protocol.tcpNoDelay = self._settings.tcpNoDelay
         return protocol

@@ -12,7 +12,7 @@ from itertools import repeat
 from struct import Struct, iter_unpack
 from typing import NamedTuple
 
-from ._masking import KEY_SIZE, mask_frame
+from ._masking import KEY_SIZE, mask_frame, mask_short_frame
 
 # RFC 6455, section 11.8
 CONTINUATION = 0x0
@@ -51,7 +51,7 @@ def encode_frame(first_octet: int, payload: bytes) -> bytes:
     """
     size = len(payload)
     if size <= _LONGEST_IN_SECOND_OCTET:
-        return mask_frame(_SHORT_HEADERS[first_octet][size], payload)
+        return mask_short_frame(_SHORT_HEADERS[first_octet][size], payload)
     if size <= _LONGEST_IN_2_OCTETS:
         return mask_frame(_MEDIUM_HEADER(first_octet, _MASKED | _IN_2_OCTETS, size), payload)
     return mask_frame(_LONG_HEADER(first_octet, _MASKED | _IN_8_OCTETS, size), payload)

@@ -170,26 +170,30 @@ class Speedups:
 
 def choose(
     apply_mask: ApplyMask | None, version: str | None, compiled: tuple[Any, Any] | None
-) -> tuple[MaskFrame, Speedups]:
+) -> tuple[MaskFrame, MaskFrame, Speedups]:
     """
     Choose from what there is.
 
     @param apply_mask: the function of C{websockets}, whose version is C{version}.
     @param compiled: the C{ffi} and C{lib} of Autobahn's masker.
+    @return: what masks payloads of up to 125 bytes, which need not ask for the size; what masks
+        those of any size; and what these are.
     """
-    chosen: MaskFrame = mask_by_integers
+    short: MaskFrame = mask_by_integers
     name, limit = "integers", _AUTOBAHN_FROM
     if apply_mask is not None:
         by_websockets = masking_by(apply_mask)
         if _is_right(by_websockets):
-            chosen, name, limit = by_websockets, "websockets", _AUTOBAHN_BEFORE_WEBSOCKETS_FROM
+            short, name, limit = by_websockets, "websockets", _AUTOBAHN_BEFORE_WEBSOCKETS_FROM
     masking = [(0, name)]
+    of_any_size = short
     if compiled is not None:
         in_place = masking_in_place(*compiled)
         if _is_right(in_place):
-            chosen = masking_by_size(chosen, limit, in_place)
+            of_any_size = masking_by_size(short, limit, in_place)
             masking.append((limit, "autobahn"))
-    return chosen, Speedups(tuple(masking), version if name == "websockets" else None)
+    speedups = Speedups(tuple(masking), version if name == "websockets" else None)
+    return short, of_any_size, speedups
 
 
 def _is_right(mask_frame: MaskFrame) -> bool:
@@ -234,7 +238,7 @@ def find_autobahn() -> tuple[Any, Any] | None:
         return None
 
 
-mask_frame, _chosen = choose(*find_websockets(), find_autobahn())
+mask_short_frame, mask_frame, _chosen = choose(*find_websockets(), find_autobahn())
 
 
 def speedups() -> Speedups:

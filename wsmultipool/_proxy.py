@@ -10,6 +10,7 @@ passes through here.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import cast
 
 from twisted.internet.defer import Deferred
@@ -25,6 +26,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ._quotes import quote
 from ._urls import basic_authorization, endpoint_label
 from .errors import ProxyRefused
 
@@ -34,7 +36,6 @@ _LONGEST_HEAD = 16 * 1024
 # A bare line feed is to be tolerated (RFC 9112, section 2.2).
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\n")
-_UNPRINTABLE = re.compile(r"[^ -~]+")
 
 
 @implementer(IStreamClientEndpoint)
@@ -69,7 +70,7 @@ class ProxyEndpoint:
             proxy does not open it, and with whatever the proxy's endpoint fails with.  Cancelling
             it drops the connection to the proxy.
         """
-        factory = _TunnelFactory(self._request(), protocolFactory)
+        factory = _TunnelFactory(self._request(), self._secrets(), protocolFactory)
         connecting = self._proxy.connect(factory)
         # Returned from a callback, the second Deferred is also what a later cancel() reaches.
         return connecting.addCallback(lambda tunnel: cast(_Tunnel, tunnel).established)
@@ -81,13 +82,18 @@ class ProxyEndpoint:
             lines.append(f"Proxy-Authorization: {basic_authorization(self._credentials)}")
         return "\r\n".join([*lines, "", ""]).encode("ascii")
 
+    def _secrets(self) -> list[str]:
+        credentials = self._credentials
+        return [] if credentials is None else [basic_authorization(credentials), *credentials]
+
 
 @implementer(IProtocolFactory)
 class _TunnelFactory:
     """Makes the protocol that talks to the proxy, and stands in for the factory it is for."""
 
-    def __init__(self, request: bytes, wrapped: IProtocolFactory) -> None:
+    def __init__(self, request: bytes, secrets: Collection[str], wrapped: IProtocolFactory) -> None:
         self._request = request
+        self._secrets = secrets
         self._wrapped = wrapped
 
     def doStart(self) -> None:
@@ -97,7 +103,7 @@ class _TunnelFactory:
         self._wrapped.doStop()
 
     def buildProtocol(self, addr: IAddress) -> _Tunnel:
-        return _Tunnel(self._request, self._wrapped)
+        return _Tunnel(self._request, self._secrets, self._wrapped)
 
 
 class _Tunnel(Protocol):
@@ -109,9 +115,10 @@ class _Tunnel(Protocol):
 
     transport: ITCPTransport
 
-    def __init__(self, request: bytes, factory: IProtocolFactory) -> None:
+    def __init__(self, request: bytes, secrets: Collection[str], factory: IProtocolFactory) -> None:
         self.established: Deferred[IProtocol] = Deferred(self._cancelled)
         self._request = request
+        self._secrets = secrets
         self._factory = factory
         self._received = bytearray()
         self._inner: IProtocol | None = None
@@ -166,7 +173,7 @@ class _Tunnel(Protocol):
             status = int(found[1])
             if status >= 300:
                 reason = (found[2] or b"").decode("latin-1")
-                raise ProxyRefused(status, _UNPRINTABLE.sub("?", reason)[:200].strip())
+                raise ProxyRefused(status, quote(reason, self._secrets))
             del self._received[: end.end()]
             if status >= 200:
                 return True

@@ -14,7 +14,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from autobahn.twisted.websocket import WebSocketClientProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
@@ -29,12 +28,13 @@ from ._framing import (
     read_messages,
 )
 from ._message_batch import MessageBatch
+from ._parsing import ParsingProtocol
 from ._partial_message import PartialMessage
-from .errors import ProtocolViolation
+from .errors import ConnectionDropped, ProtocolViolation
 from .interfaces import IWireListener
 
 
-class ReceivingProtocol(WebSocketClientProtocol):
+class ReceivingProtocol(ParsingProtocol):
     """
     Reads frames, and tells the listener of the messages in them, unless it is paused.
 
@@ -45,16 +45,19 @@ class ReceivingProtocol(WebSocketClientProtocol):
     @ivar ordinary_frames: how many frames were read without Autobahn.
     """
 
+    # Autobahn copies these from the factory one by one, and formats them for a log nobody reads.
+    CONFIG_ATTRS: Any = ()
     listener: IWireListener
-    # Autobahn and Twisted do not say more of these than that they may be None.
+    factory: Any
+    # Twisted does not say more of this than that it may be None.
     transport: Any
-    current_frame: Any
     maxMessagePayloadSize: int
 
     def __init__(self) -> None:
         super().__init__()
         self.ordinary_frames = 0
         self._error: Exception | None = None
+        self._given_up = False
         self._receiving = True
         self._consuming = False
         self._unread = b""
@@ -64,7 +67,14 @@ class ReceivingProtocol(WebSocketClientProtocol):
         self._partial: PartialMessage | None = None
         self._longest = sys.maxsize
 
+    def makeConnection(self, transport: Any) -> None:
+        if self._given_up:  # and yet an endpoint connects it
+            transport.abortConnection()
+        else:
+            super().makeConnection(transport)  # type: ignore[no-untyped-call]
+
     def connectionMade(self) -> None:
+        vars(self).update(self.factory.protocol_attributes)
         super().connectionMade()
         self._longest = self.maxMessagePayloadSize or sys.maxsize
 
@@ -97,11 +107,17 @@ class ReceivingProtocol(WebSocketClientProtocol):
         self._withdraw_rest()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._given_up:
+            return
         super().connectionLost(reason)
         self._withdraw_rest()
         self._forget_unread()
 
     def abort(self) -> None:
+        if self.transport is None:  # then there is nothing whose end could be waited for
+            self._given_up = True
+            self.listener.wire_lost(ConnectionDropped("it was never connected"), 1006, "")
+            return
         self.dropConnection(abort=True)
         # Autobahn does nothing in a state that it takes for closed already.
         self.transport.abortConnection()
@@ -183,7 +199,7 @@ class ReceivingProtocol(WebSocketClientProtocol):
 
         @return: whether there may be another step to take.
         """
-        if self.state == self.STATE_CLOSED:
+        if self.state == self.STATE_CLOSED or self.peer_has_closed:
             self._forget_unread()
             return False
         if self._at == len(self._unread):
@@ -265,7 +281,7 @@ class ReceivingProtocol(WebSocketClientProtocol):
         data, at = self._unread, self._at
         frame = self.current_frame
         if frame is not None:
-            end = at + self._missing_of(frame)
+            end = at + frame.length - self.current_frame_masker.pointer()
         else:
             header = read_header(data, at)
             end = len(data) if header is None else at + header.payload_at + header.size
@@ -275,13 +291,4 @@ class ReceivingProtocol(WebSocketClientProtocol):
             pass
         rest, self.data = self.data, b""
         self._at -= len(rest)  # a header of which a part is missing
-        if self.current_frame is not None and not self._missing_of(self.current_frame):
-            # It has failed the connection for what the frame inflates to, and stopped before the
-            # end of it.  It tries to go on when more arrives.
-            return False
         return not rest
-
-    def _missing_of(self, frame: Any) -> int:
-        """How many octets Autobahn still waits for, when it is in a frame."""
-        missing: int = frame.length - self.current_frame_masker.pointer()
-        return missing

@@ -8,95 +8,139 @@ arrived for one that is short, and raises more than C{HTTPException}.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Generator
 
+from ._quotes import quote
 from .errors import HandshakeInvalid
 from .handshake import UpgradeResponse
 
 LONGEST_BODY = 65536
 """Octets of a body that are kept; the rest is not waited for."""
 
+MOST_INTERIM_RESPONSES = 16
+"""How many interim responses (RFC 9110, section 15.2) may come before the answer."""
+
 _LONGEST_RESPONSE = 4 * LONGEST_BODY
 
-_STATUS_LINE = re.compile(r"HTTP/1\.[01] +([1-9][0-9]{2})(?: +(.*))?")
+_STATUS_LINE = re.compile(r"HTTP/1\.[01] +([1-9][0-9]{2})(?: ([^\n]*))?")
 _FOLD = re.compile(r"\r\n[ \t]+")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}(?=[ \t;]|$)")
 
 
-def read_rejection(data: bytes, at_end: bool) -> UpgradeResponse | None:
+class RejectionReader:
     """
-    Read a whole response from its first octets, from the beginning each time more has arrived:
-    such responses are short, rare, and bounded.
+    Reads one response as it arrives.  A server may send it octet by octet: the work is in
+    proportion to what arrives, and ends with 256 KiB of it.
+    """
 
-    @param data: everything received so far.
-    @param at_end: whether nothing more will come.
-    @return: the response; C{None} while it is incomplete and more may come.
-    @raise HandshakeInvalid: this is no HTTP response.
-    """
-    if len(data) > _LONGEST_RESPONSE:
-        at_end = True  # or interim responses, or chunks with more header than content, would go on
-    status = 100
-    while status < 200:  # interim responses (RFC 9110, section 15.2) are not the answer
-        head, end_of_head, data = data.partition(b"\r\n\r\n")
-        if not end_of_head:
-            if at_end:
-                raise HandshakeInvalid("the connection ended within the response's head")
-            return None
-        status, reason, headers = _read_head(head)
-        if status == 101:
-            raise HandshakeInvalid("status 101 came after another one")
-    body, complete = _read_body(data, status, headers)
-    if not (complete or at_end or len(body) >= LONGEST_BODY):
+    def __init__(self, secrets: Collection[str] = ()) -> None:
+        """
+        @param secrets: what is not to be repeated in the reason phrase and in errors.
+        """
+        self._secrets = secrets
+        self._unread = bytearray()
+        self._received = 0
+        self._at_end = False
+        self._body = bytearray()
+        self._reading = self._read_response()
+
+    def read(self, data: bytes, at_end: bool) -> UpgradeResponse | None:
+        """
+        @param data: what has arrived since the last call.
+        @param at_end: whether nothing more will come.
+        @return: the response; C{None} while it is incomplete and more may come.
+        @raise HandshakeInvalid: this is no HTTP response.
+        """
+        self._unread += data
+        self._received += len(data)
+        # Or chunks with more header than content would go on.
+        self._at_end = at_end or self._received > _LONGEST_RESPONSE
+        try:
+            next(self._reading)
+        except StopIteration as end:
+            response: UpgradeResponse = end.value
+            return response
         return None
-    return UpgradeResponse(
-        status=status, reason=reason, headers=headers, body=bytes(body[:LONGEST_BODY])
-    )
 
+    # What follows yields when it needs more than has arrived, which it does not at the end.
 
-def _read_head(head: bytes) -> tuple[int, str, dict[str, str]]:
-    lines = _FOLD.sub(" ", head.decode("latin-1")).split("\r\n")
-    status_line = _STATUS_LINE.fullmatch(lines[0])
-    if status_line is None:
-        # What the peer sent, and nothing of ours; but no more of it than makes the point.
-        raise HandshakeInvalid(f"bad status line {lines[0][:80]!r}")
-    headers: dict[str, str] = {}
-    for line in lines[1:]:
-        name, colon, value = line.partition(":")
-        if colon:
-            name, value = name.strip().lower(), value.strip()
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return int(status_line[1]), (status_line[2] or "").strip(), headers
+    def _read_response(self) -> Generator[None, None, UpgradeResponse]:
+        for _ in range(MOST_INTERIM_RESPONSES + 1):
+            head = yield from self._take_until(b"\r\n\r\n")
+            if head is None:
+                raise HandshakeInvalid("the connection ended within the response's head")
+            status, reason, headers = self._parse_head(head)
+            if status == 101:
+                raise HandshakeInvalid("status 101 came after another one")
+            if status >= 200:
+                break
+        else:
+            raise HandshakeInvalid(f"more than {MOST_INTERIM_RESPONSES} interim responses")
+        yield from self._read_body(status, headers)
+        return UpgradeResponse(
+            status=status, reason=reason, headers=headers, body=bytes(self._body)
+        )
 
+    def _parse_head(self, head: bytes) -> tuple[int, str, dict[str, str]]:
+        lines = _FOLD.sub(" ", head.decode("latin-1")).split("\r\n")
+        status_line = _STATUS_LINE.fullmatch(lines[0])
+        if status_line is None:
+            raise HandshakeInvalid(quote(f'bad status line "{lines[0]}"', self._secrets))
+        values: dict[str, list[str]] = {}
+        for line in lines[1:]:
+            name, colon, value = line.partition(":")
+            if colon:
+                values.setdefault(name.strip().lower(), []).append(value.strip())
+        headers = {name: ", ".join(several) for name, several in values.items()}
+        return int(status_line[1]), quote(status_line[2] or "", self._secrets), headers
 
-def _read_body(data: bytes, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
-    """
-    @return: what of the body has arrived, and whether that is all of it (RFC 9112, section 6.3).
-    """
-    if status in (204, 304):
-        return b"", True
-    coding = headers.get("transfer-encoding", "").lower()
-    if coding:
-        return _read_chunks(data) if coding.endswith("chunked") else (data, False)
-    length = headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and len(length) < 20:
-        return data[: int(length)], len(data) >= int(length)
-    return data, False  # it ends with the connection
+    def _read_body(self, status: int, headers: dict[str, str]) -> Generator[None, None, None]:
+        """Collect the body, of which there are three kinds (RFC 9112, section 6.3)."""
+        if status in (204, 304):
+            return
+        coding = headers.get("transfer-encoding", "").lower()
+        length = headers.get("content-length", "")
+        if coding.endswith("chunked"):
+            yield from self._read_chunks()
+        elif not coding and length.isascii() and length.isdigit() and len(length) < 20:
+            yield from self._take_body(int(length))
+        else:  # it ends with the connection
+            yield from self._take_body(LONGEST_BODY)
 
+    def _read_chunks(self) -> Generator[None, None, None]:
+        while len(self._body) < LONGEST_BODY:
+            line = yield from self._take_until(b"\r\n")
+            size = _CHUNK_SIZE.match(line or b"")
+            if size is None:
+                return  # more octets can't mend that
+            length = int(size[0], 16)
+            if length == 0:
+                return  # whatever trailers follow
+            yield from self._take_body(length)
+            if len(self._body) < LONGEST_BODY and (yield from self._take_until(b"\r\n")) != b"":
+                return
 
-def _read_chunks(data: bytes) -> tuple[bytes, bool]:
-    body = bytearray()
-    start = 0
-    while True:
-        end_of_line = data.find(b"\r\n", start)
-        if end_of_line < 0:
-            return bytes(body), False
-        size = _CHUNK_SIZE.match(data, start, end_of_line)
-        if size is None:
-            return bytes(body), True  # more octets can't mend that
-        length = int(size[0], 16)
-        if length == 0:
-            return bytes(body), True  # whatever trailers follow
-        start = end_of_line + 2
-        body += data[start : start + min(length, LONGEST_BODY)]
-        start += length + 2
-        if len(body) >= LONGEST_BODY or len(data) < start:
-            return bytes(body), False
+    def _take_until(self, mark: bytes) -> Generator[None, None, bytes | None]:
+        """
+        @return: what comes before C{mark}; C{None} if that never comes.
+        """
+        searched = 0
+        while (end := self._unread.find(mark, searched)) < 0:
+            if self._at_end:
+                return None
+            searched = max(0, len(self._unread) - len(mark) + 1)
+            yield
+        taken = bytes(self._unread[:end])
+        del self._unread[: end + len(mark)]
+        return taken
+
+    def _take_body(self, length: int) -> Generator[None, None, None]:
+        """Take so many octets, or as many as are kept."""
+        wanted = min(len(self._body) + length, LONGEST_BODY)
+        while True:
+            missing = wanted - len(self._body)
+            self._body += self._unread[:missing]
+            del self._unread[:missing]
+            if len(self._body) == wanted or self._at_end:
+                return
+            yield

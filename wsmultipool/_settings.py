@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from autobahn.twisted.websocket import WebSocketClientFactory
+from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from autobahn.websocket.compress import (
     PerMessageDeflateOffer,
     PerMessageDeflateResponse,
@@ -32,6 +32,8 @@ class Silent:
 class Settings(WebSocketClientFactory):
     """
     Autobahn's idea of a factory: here just the options that its protocol reads from it.
+
+    @ivar protocol_attributes: those that each protocol has a copy of.
     """
 
     log = Silent()
@@ -59,6 +61,8 @@ class Settings(WebSocketClientFactory):
         if compression is not None:
             self.perMessageCompressionOffers = [_offer(compression)]
             self.perMessageCompressionAccept = _acceptor(compression)
+        names = WebSocketClientProtocol.CONFIG_ATTRS
+        self.protocol_attributes = {name: getattr(self, name) for name in names}
 
 
 def _offer(compression: Compression) -> PerMessageDeflateOffer:

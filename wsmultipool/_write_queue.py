@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 # Twisted's transports call pauseProducing above 64 KiB: more in one write would only wait there.
 _FLUSH_AT = 65536
+# With so many in one write, another costs next to nothing for each; but messages that pile up by
+# the thousands outlive several passes of Python's garbage collector, which cost more than that.
+_MOST_FRAMES = 512
 
 
 @implementer(IPushProducer)
@@ -69,7 +72,7 @@ class WriteQueue:
         frames.append(frame)
         self._messages.append(message)
         size = self._frame_bytes = self._frame_bytes + len(frame)
-        if size >= _FLUSH_AT:
+        if size >= _FLUSH_AT or len(frames) >= _MOST_FRAMES:
             self.flush()
 
     def add_pong(self, frame: bytes) -> None:

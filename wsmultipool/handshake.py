@@ -45,7 +45,8 @@ class UpgradeResponse:
     What the server answered.  Its C{repr} shows no header and no body.
 
     @ivar status: the HTTP status code; 101 when it accepted.
-    @ivar reason: the reason phrase, possibly empty.
+    @ivar reason: the reason phrase, possibly empty: at most 200 characters, in printable ASCII, and
+        C{***} where the server repeats the query string, or a value of a header, of the request.
     @ivar headers: by lower-case name; values of a repeated header joined by C{", "}.
     @ivar body: up to 64 KiB of the body of a rejection; empty when it accepted.
     @ivar protocol: the subprotocol the server chose, or C{None}.

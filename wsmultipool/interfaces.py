@@ -136,7 +136,10 @@ class IWebSocketWire(Interface):
         """
 
     def abort() -> None:
-        """Drop the transport at once, without a closing handshake."""
+        """
+        Drop the transport at once, without a closing handshake.  A wire that was not connected yet
+        never will be: it calls C{listener.wire_lost} before it returns.
+        """
 
     def pause_receiving() -> None:
         """Read no more from the transport, and deliver nothing, until L{resume_receiving}."""

@@ -200,8 +200,8 @@ class ReconnectingPoolFactory(EventEmitter):
               - L{PoolClosed}: the pool has ended, or ends before the message was taken;
               - L{PoolExhausted}: every connection has given up.
 
-            Cancelling it withdraws a message that was not taken yet; one that was written is not sent
-            again.
+            Cancelling it withdraws a message that was not taken yet; one that was written is not
+            sent again.
         @raise TypeError: C{data}, C{binary}, C{key} or C{timeout} is of the wrong type.
         @raise ValueError: bytes sent as text are not UTF-8; C{fin=False} without C{key}; C{timeout}
             is not positive.

@@ -1,0 +1,50 @@
+"""
+A peer's words, made fit for errors and logs.
+
+They may be long, may colour or forge lines of a log, and may repeat what only the peer was to know:
+servers and proxies like to quote the request that they do not like.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .handshake import UpgradeRequest
+
+LONGEST_QUOTE = 200
+"""Characters of a peer's words that are kept."""
+
+_UNPRINTABLE = re.compile(r"[^ -~]+")
+# The token of "Bearer token", "session=token" or "?token=token" may come back alone.  What is
+# shorter is hidden only within the whole: "Bearer" and "token" are in many a good explanation.
+_PART = re.compile(r'[^\s&;,="]{8,}')
+# Whoever gives "1" for a secret has none.
+_SHORTEST = 3
+
+
+def quote(text: str, secrets: Collection[str] = ()) -> str:
+    """
+    @param text: a peer's words, or some of ours with a peer's among them.
+    @param secrets: what they must not repeat, in any case of letters.
+    @return: the beginning of it, in printable ASCII, each secret replaced by C{***}.
+    """
+    parts = [part for secret in secrets for part in (secret, *_PART.findall(secret))]
+    lower = text.lower()
+    found = {part for part in parts if len(part) >= _SHORTEST and part.lower() in lower}
+    if found:
+        # The longest first: one may be the beginning of another.
+        longest_first = sorted(map(re.escape, found), key=len, reverse=True)
+        text = re.sub("|".join(longest_first), "***", text, flags=re.IGNORECASE)
+    return _UNPRINTABLE.sub("?", text.strip())[:LONGEST_QUOTE].rstrip()
+
+
+def secrets_of(request: UpgradeRequest) -> list[str]:
+    """
+    @return: what of a request nobody but the server is to know.
+    """
+    resource, credentials = request.url.resource, request.url.credentials
+    _, _, query = resource.partition("?")
+    return [*([resource, query] if query else []), *request.headers.values(), *(credentials or ())]
