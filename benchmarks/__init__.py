@@ -1,3 +1,4 @@
 """
-Measurements: run one by C{python -m benchmarks NAME}, from the root of the checkout.
+The benchmarks: peers side by side in one run.  C{python -m benchmarks --help}, from the root of the
+checkout, or C{tox -e bench}, which installs what they need.
 """
