@@ -73,6 +73,14 @@ def test_a_final_block_ends_no_connection(final: bytes, keeps_context: bool) -> 
         assert read(inflater, message) == b"Hello"
 
 
+def test_a_final_block_may_end_in_the_middle_of_the_tail() -> None:
+    """What is left of the octets that the sender has left out belongs to no message."""
+    inflater = Inflater(15, True)
+    # Three bits say that it is final, and seven of zero that it ends: five of them are here.
+    assert read(inflater, b"\x03") == b""
+    assert read(inflater, HELLO) == b"Hello"
+
+
 @pytest.mark.parametrize("cut", range(15))
 def test_a_final_block_ends_no_message(cut: int) -> None:
     """What comes behind it in the same message belongs to that, and more may follow."""

@@ -18,6 +18,7 @@ VIOLATIONS = {
     "reserved bit": (frame(b"b", 0xA1), 1002),
     "not UTF-8": (frame(b"b\xff!", 0x81), 1007),
     "long ping": (frame(bytes(200_000), 0x89), 1002),
+    "long close": (frame(b"\x03\xe8" + bytes(200_000), 0x88), 1002),
     "too long": (frame(bytes(2001)), 1009),
     "inflates to too much": (frame(deflated(bytes(5000)), 0xC2), 1009),
     "a fragment inflates to too much": (

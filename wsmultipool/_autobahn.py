@@ -254,6 +254,10 @@ class PoolProtocol(ReceivingProtocol):
         Send a Close frame, whoever wants it: L{close}, Autobahn as the answer to the peer's, or
         Autobahn because the peer violated the protocol.
         """
+        if self.state == self.STATE_OPEN and not isReply:
+            # What was taken goes first.  Not so before the answer to the peer's Close frame: it may
+            # read no more, so that what is unwritten had better go elsewhere.
+            self.flush()
         if self.state == self.STATE_OPEN:
             self.listener.wire_closing()
         super().sendCloseFrame(code, reasonUtf8, isReply)

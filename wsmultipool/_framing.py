@@ -141,10 +141,12 @@ def read_messages(data: bytes, at: int, longest: int) -> tuple[list[bytes], int]
     header = read_header(data, at)
     if header is None or not header.is_ordinary or header.size > longest:
         return [], at
-    alike = _count_alike(data, at, header)
-    if alike >= _FEWEST_ALIKE:
-        return _read_alike(data, at, header, alike)
-    return _read_one_by_one(data, at, longest) if alike else ([], at)
+    step = header.payload_at + header.size
+    if (len(data) - at) // step >= _FEWEST_ALIKE:
+        alike = _count_alike(data, at, header)
+        if alike >= _FEWEST_ALIKE:
+            return _read_alike(data, at, header, alike)
+    return _read_one_by_one(data, at, longest) if at + step <= len(data) else ([], at)
 
 
 def _count_alike(data: bytes, at: int, header: FrameHeader) -> int:

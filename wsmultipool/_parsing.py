@@ -94,8 +94,6 @@ class ParsingProtocol(WebSocketClientProtocol):
         super().onMessageFrameBegin(0 if self._isMessageCompressed else length)
 
     def onMessageFrameData(self, payload: bytes) -> None:
-        if self.failedByMe or not payload:
-            return
         parts = self.message_data
         if len(payload) >= _LEAST_BY_ITSELF:
             parts.append(payload)

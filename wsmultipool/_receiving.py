@@ -199,7 +199,7 @@ class ReceivingProtocol(ParsingProtocol):
 
         @return: whether there may be another step to take.
         """
-        if self.state == self.STATE_CLOSED or self.peer_has_closed:
+        if self.state == self.STATE_CLOSED:
             self._forget_unread()
             return False
         if self._at == len(self._unread):

@@ -178,7 +178,7 @@ async def test_bits_that_change_without_tls(
 async def test_draining_under_faults(fault_proxy: PeerProcess, kind: str) -> None:
     """C{close(drain=)} right behind the last message delivers all of them while faults go on."""
     # Not as often as elsewhere: each message has to be on a connection that lives long enough.
-    outcome = await churned(fault_proxy, kind, confirm=True, drain=30, period=0.3)
+    outcome = await churned(fault_proxy, kind, confirm=True, drain=30, period=0.1)
 
     account = outcome.account
     assert account.never_settled == 0, outcome
