@@ -269,3 +269,22 @@ def test_a_late_pong_of_keys_that_move_confirms() -> None:
     memory.settle()
     assert sent == [0]
     memory.close()
+
+
+def test_a_server_slow_to_answer_is_not_flooded_with_pings() -> None:
+    """
+    Some servers drop a connection for which too many pongs pile up.  When enough pings are under
+    way, the next one waits for a pong, and then covers everything sent meanwhile.
+    """
+    memory, server = pool_of(1)
+    server.hold()
+    sent = []
+    for number in range(100):
+        sent.append(fate(memory.pool.send(f"{number}", confirm=True)))
+        memory.settle()
+    assert len(server.pongs[0].asked) == 8
+    server.release()
+    memory.settle()
+    assert sent == [[0]] * 100
+    assert len(server.pongs[0].asked) <= 10
+    memory.close()

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ConnectionState", "PooledConnection"]
 
+# When its pongs pile up because they are not read in time, a server may take pings for an attack:
+# ws, for Node.js, drops the connection at 60.  A later ping proves all that an earlier one would.
+_MOST_PROBES = 8
+
 _NONE_ARRIVING = MessageBatch([], True)
 
 
@@ -371,7 +375,7 @@ class PooledConnection:
         self._wire.flush()
 
     def _probe_if_due(self) -> None:
-        if self.up and self._proof.ping_due:
+        if self.up and self._proof.ping_due and self._pings.probes < _MOST_PROBES:
             self._pings.probe()
 
     # IWireListener
@@ -405,6 +409,7 @@ class PooledConnection:
     def wire_pong(self, payload: bytes) -> None:
         if not self._pings.pong(payload):
             self._owner.pong_received(payload, self.id)
+        self._probe_if_due()
 
     def wire_queued(self) -> None:
         self._owner.end_of_turn.add(self._flush)

@@ -123,6 +123,11 @@ class PingTracker:
                 ping.answered.callback(now - ping.sent)
         return match.answered is None
 
+    @property
+    def probes(self) -> int:
+        """How many pings that nobody waits for are not answered yet."""
+        return sum(ping.answered is None for ping in self._pending)
+
     def waiting_since(self, unconfirmed: bool) -> float | None:
         """
         @param unconfirmed: whether there are messages to confirm, for which every ping of our own
