@@ -11,7 +11,7 @@ from twisted.application.service import Service
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from .interfaces import IWebSocketPool
+    from ..interfaces import IWebSocketPool
 
 __all__ = ["PoolService"]
 

@@ -1,5 +1,5 @@
 """
-Tests for L{wsmultipool.service}.
+Tests for L{wsmultipool.service.pool_service}.
 """
 
 from __future__ import annotations
