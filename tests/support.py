@@ -137,6 +137,9 @@ class Listener:
     def wire_heard(self) -> None:
         self.reports.append(("heard",))
 
+    def wire_read(self) -> None:
+        self.reports.append(("read",))
+
     def wire_open(self, response: UpgradeResponse) -> None:
         self.reports.append(("open", response))
 
@@ -159,8 +162,8 @@ class Listener:
     def wire_queued(self) -> None:
         self.reports.append(("queued",))
 
-    def wire_wrote(self, messages: list[Message]) -> None:
-        self.reports.append(("wrote", messages))
+    def wire_wrote(self, count: int, size: int, special: list[Message]) -> None:
+        self.reports.append(("wrote", count, size, special))
 
     def wire_paused(self, held: int) -> None:
         self.reports.append(("paused", held))

@@ -20,6 +20,7 @@ from wsmultipool._framing import (
     PONG,
     TEXT,
     encode_frame,
+    encode_messages,
     encode_unmasked_frame,
     frame_size,
     is_utf8,
@@ -117,6 +118,46 @@ def test_length_takes_as_few_octets_as_possible(size: int, octets: int) -> None:
     """Servers may refuse a length in more octets than needed, so there never are more."""
     assert decode(encode_unmasked_frame(FIN | BINARY, bytes(size))).header_size == octets
     assert decode(encode_frame(FIN | BINARY, bytes(size))).header_size == octets + 4
+
+
+def decode_all(data: bytes, sizes: list[int]) -> list[tuple[int, bytes, bytes | None]]:
+    """
+    Read frames whose payloads have these sizes: opcode, payload and key of each.
+    """
+    read = []
+    for size in sizes:
+        end = 4 + frame_size(size)
+        frame = decode(data[:end])
+        assert (frame.fin, frame.rsv) == (True, 0)
+        read.append((frame.opcode, frame.payload, frame.key))
+        data = data[end:]
+    assert not data
+    return read
+
+
+@pytest.mark.parametrize("size", LENGTHS)
+@pytest.mark.parametrize("count", [1, 2, 100])
+@pytest.mark.parametrize("is_binary", [False, True])
+def test_messages_of_one_size_are_framed_together(size: int, count: int, is_binary: bool) -> None:
+    """Whatever way is taken for many of them, each frame is one as if it were alone."""
+    count = min(count, 1 + 500_000 // (size + 1))
+    payloads = [bytes([number + 32]) * size for number in range(count)]
+    octets = encode_messages([(payload, is_binary, None) for payload in payloads])
+    read = decode_all(octets, [size] * count)
+    opcode = BINARY if is_binary else TEXT
+    assert [(kind, payload) for kind, payload, _ in read] == [(opcode, p) for p in payloads]
+    assert len({key for _, _, key in read}) > count - 3
+
+
+@settings(derandomize=True)
+@given(
+    st.lists(st.tuples(st.text(max_size=70).map(str.encode), st.booleans(), st.just(0)), min_size=1)
+)
+def test_messages_of_any_kind_are_framed_together(messages: list[tuple[bytes, bool, int]]) -> None:
+    """Text and binary, short and long, in the order given."""
+    read = decode_all(encode_messages(messages), [len(payload) for payload, _, _ in messages])
+    expected = [(BINARY if binary else TEXT, payload) for payload, binary, _ in messages]
+    assert [(kind, payload) for kind, payload, _ in read] == expected
 
 
 @pytest.mark.parametrize("opcode", [CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG])

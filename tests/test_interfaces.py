@@ -67,7 +67,7 @@ def wire() -> IWebSocketWire:
         (IPoolLogger, create_console_logger()),
         (IPoolLogger, guarded(noop_logger)),
         (IPoolLogger, noop_logger),
-        (IPushProducer, WriteQueue()),
+        (IPushProducer, WriteQueue(lambda entries, only_plain: b"")),
         (IService, PoolService(Pool())),
         (IWebSocketFactory, WebSocketFactory()),
     ],

@@ -35,7 +35,8 @@ from wsmultipool import (
     WebSocketOptions,
     noop_logger,
 )
-from wsmultipool.messages import Message
+from wsmultipool._message_kinds import to_message
+from wsmultipool.messages import Message, PlainMessage
 from wsmultipool.testing import MemoryPool, MemoryServer
 
 
@@ -128,9 +129,16 @@ class HandMadeWire(Protocol):
         self.calls: list[str] = []
         self.unwritten: list[Message] = []
 
+    @property
+    def queued_messages(self) -> int:
+        return len(self.unwritten)
+
     def send_message(self, message: Message) -> None:
         self.calls.append("send")
         self.unwritten.append(message)
+
+    def send_plain(self, plain: PlainMessage) -> None:
+        self.send_message(to_message(plain))
 
     def send_ping(self, payload: bytes) -> None:
         self.calls.append("ping")

@@ -19,16 +19,22 @@ import wsmultipool
 from wsmultipool import _masking
 from wsmultipool._masking import (
     MaskFrame,
+    MaskRun,
     Speedups,
     choose,
     find_autobahn,
     find_websockets,
+    mask_by_columns,
     mask_by_integers,
     mask_frame,
+    mask_run,
     mask_short_frame,
     masking_by,
     masking_by_size,
     masking_in_place,
+    masking_runs,
+    masking_runs_by,
+    masking_runs_one_by_one,
 )
 
 SIZES = [0, 1, 2, 3, 4, 16, 124, 125, 126, 127, 128, 1000, 65535, 65536, 300_000]
@@ -65,6 +71,18 @@ def ways() -> dict[str, MaskFrame]:
     apply_mask, _ = find_websockets()
     if apply_mask is not None:
         found["websockets"] = masking_by(apply_mask)
+    return found
+
+
+def ways_to_mask_runs() -> dict[str, MaskRun]:
+    """
+    All ways to mask many payloads of one size that there are here.
+    """
+    found = {"chosen": mask_run, "one by one": masking_runs_one_by_one(mask_by_integers)}
+    found |= {"columns": mask_by_columns, "plain": masking_runs_by(xor)}
+    apply_mask, _ = find_websockets()
+    if apply_mask is not None:
+        found["websockets"] = masking_runs_by(apply_mask)
     return found
 
 
@@ -147,6 +165,63 @@ def test_payload_is_never_changed() -> None:
     assert unchanged
 
 
+def frames_of_run(octets: bytes, header: bytes, count: int) -> list[tuple[bytes, bytes]]:
+    """
+    Take a run apart: the key of each frame, and its payload without the mask.
+    """
+    size = len(octets) // count
+    frames = [octets[at : at + size] for at in range(0, len(octets), size)]
+    assert [frame[: len(header)] for frame in frames] == [header] * count
+    start = len(header) + 4
+    return [(f[len(header) : start], xor(f[start:], f[len(header) : start])) for f in frames]
+
+
+@pytest.mark.parametrize("count", [1, 2, 63, 64, 200])
+@pytest.mark.parametrize("size", [0, 1, 3, 16, 32, 33, 125])
+@pytest.mark.parametrize("name", ways_to_mask_runs())
+def test_masked_runs_can_be_read(name: str, size: int, count: int) -> None:
+    """Frames of one size stand one behind the other, each with a key of its own."""
+    header = bytes((0x82, 0x80 | size))
+    payloads = tuple(some_bytes(size + number)[number:] for number in range(count))
+    octets = ways_to_mask_runs()[name](header, payloads)
+    assert type(octets) is bytes
+    read = frames_of_run(octets, header, count)
+    assert [payload for _, payload in read] == list(payloads)
+    keys = {key for key, _ in read}
+    assert len(keys) > count - 3  # by chance some may be equal
+
+
+@pytest.mark.parametrize("size", [126, 1000, 65535])
+def test_long_payloads_can_be_masked_in_runs(size: int) -> None:
+    """Their headers are longer, and no columns are made of them."""
+    header = b"\x82\xfe" + size.to_bytes(2, "big")
+    payloads = [some_bytes(size), bytes(size), some_bytes(size)]
+    for name, way in ways_to_mask_runs().items():
+        if name != "columns":
+            read = frames_of_run(way(header, payloads), header, 3)
+            assert [payload for _, payload in read] == payloads
+
+
+@settings(derandomize=True)
+@given(
+    st.integers(0, 125).flatmap(lambda n: st.lists(st.binary(min_size=n, max_size=n), min_size=1))
+)
+def test_every_way_masks_every_run(payloads: list[bytes]) -> None:
+    """Masking twice with the same key gives each payload back, whatever it is."""
+    header = bytes((0x81, 0x80 | len(payloads[0])))
+    for way in ways_to_mask_runs().values():
+        read = frames_of_run(way(header, payloads), header, len(payloads))
+        assert [payload for _, payload in read] == payloads
+
+
+def test_columns_are_for_many_short_payloads() -> None:
+    """With few of them, or long ones, another way is faster."""
+    way = masking_runs(lambda *_: b"another way", 3)
+    for count, size, columns in [(64, 3, True), (64, 4, False), (63, 3, False)]:
+        octets = way(bytes((0x82, 0x80 | size)), [bytes(size)] * count)
+        assert (octets != b"another way") == columns
+
+
 def test_sizes_decide_who_masks() -> None:
     """From the limit on it is the other one."""
     way = masking_by_size(lambda *_: b"short", 3, lambda *_: b"long")
@@ -199,30 +274,32 @@ def no_mask(payload: bytes, key: bytes) -> bytes:
 
 def test_integers_are_always_there() -> None:
     """Without anything compiled, Python's integers mask."""
-    short, way, speedups = choose(None, None, None)
+    short, way, runs, speedups = choose(None, None, None)
     assert short is way is mask_by_integers
     assert speedups == Speedups(((0, "integers"),), None)
     assert str(speedups) == "Python's integers"
+    assert frames_of_run(runs(b"\x82\x81", [b"a", b"b"]), b"\x82\x81", 2)[1][1] == b"b"
 
 
 def test_websockets_masks_short_payloads() -> None:
     """Its function is used at all sizes, unless Autobahn's is there for the large ones."""
-    short, way, speedups = choose(xor, "13.0", None)
+    short, way, runs, speedups = choose(xor, "13.0", None)
     assert short is way
     assert speedups == Speedups(((0, "websockets"),), "13.0")
     assert str(speedups) == "websockets 13.0"
     frame = way(b"\x82\x83", b"abc")
     assert xor(frame[6:], frame[2:6]) == b"abc"
+    assert frames_of_run(runs(b"\x82\x81", [b"a", b"b"]), b"\x82\x81", 2)[1][1] == b"b"
 
 
 @pytest.mark.skipif(find_autobahn() is None, reason="Autobahn was installed without NVX")
 def test_autobahn_masks_large_payloads() -> None:
     """It takes over from integers early, from websockets where memory counts."""
-    short, way, speedups = choose(None, None, find_autobahn())
+    short, way, _, speedups = choose(None, None, find_autobahn())
     assert short is mask_by_integers is not way
     assert speedups.masking == ((0, "integers"), (126, "autobahn"))
     assert str(speedups) == "Python's integers, Autobahn's NVX from 126 bytes"
-    short, way, speedups = choose(xor, "17.4", find_autobahn())
+    short, way, _, speedups = choose(xor, "17.4", find_autobahn())
     assert short is not way
     assert speedups.masking == ((0, "websockets"), (262144, "autobahn"))
     assert str(speedups) == "websockets 17.4, Autobahn's NVX from 262144 bytes"
@@ -232,7 +309,7 @@ def test_autobahn_masks_large_payloads() -> None:
 def test_what_does_not_mask_is_not_used(right: bool) -> None:
     """A function that has changed, or raises, is no reason to send what nobody can read."""
     compiled = Compiled(right)  # which masks nothing in either case
-    short, way, speedups = choose(no_mask, "99.0", compiled.both())
+    short, way, _, speedups = choose(no_mask, "99.0", compiled.both())
     assert compiled.calls == 1
     assert short is way is mask_by_integers
     assert speedups == Speedups(((0, "integers"),), None)

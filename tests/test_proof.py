@@ -25,12 +25,20 @@ def take(proof: ProofOfReceipt, payload: bytes | None = None) -> Message:
     """
     Let a message be taken: one to be confirmed if it has a payload.
     """
-    proof.taken += 1
-    if payload is None:
-        return Message(b"plain", True)
-    confirmed = ConfirmedMessage(payload, True)
-    proof.took(confirmed)
-    return confirmed
+    message = Message(b"plain", True)
+    if payload is not None:
+        message = confirmed = ConfirmedMessage(payload, True)
+        proof.takes(confirmed)
+    proof.written += 1
+    return message
+
+
+def give_back(proof: ProofOfReceipt, count: int) -> None:
+    """
+    Let so many messages, the latest, have been queued only, and be taken back.
+    """
+    proof.written -= count
+    proof.give_back()
 
 
 def sums(total: Unconfirmed) -> tuple[int, int]:
@@ -99,13 +107,25 @@ def test_the_pong_of_an_older_ping_takes_nothing_back() -> None:
     assert proof.proven == 2
 
 
+def test_what_is_queued_is_taken() -> None:
+    """A message has its place among those taken before it is written."""
+    queued = 2
+    proof = ProofOfReceipt(Unconfirmed(), lambda: queued)
+    proof.written = 3
+    message = ConfirmedMessage(b"third in the queue", True)
+    proof.takes(message)
+    queued += 1
+    assert (message.position, proof.taken, proof.unknown) == (6, 6, 5)
+    assert proof.mark() == 6
+
+
 def test_what_was_not_written_is_given_back() -> None:
     """It counts as not taken, and is not unconfirmed any more."""
     proof, total = account()
     written = take(proof, b"1")
     mark = proof.mark()
     unwritten = [take(proof), take(proof, b"22"), take(proof, b"333")]
-    proof.give_back(unwritten)
+    give_back(proof, len(unwritten))
     assert (proof.taken, proof.unconfirmed, sums(total)) == (1, 1, (1, 1))
     assert proof.proved(mark) == [written]
     assert proof.unknown == 0
@@ -115,7 +135,7 @@ def test_giving_nothing_back_changes_nothing() -> None:
     """A connection may have written all that it took."""
     proof, total = account()
     take(proof, b"1")
-    proof.give_back([])
+    give_back(proof, 0)
     assert (proof.taken, proof.unconfirmed, sums(total)) == (1, 1, (1, 1))
 
 
@@ -184,7 +204,7 @@ class Account(RuleBasedStateMachine):
         """What was not written, all or the latest of it, goes elsewhere."""
         kept = data.draw(st.integers(self.written, len(self.taken)))
         self.taken, unwritten = self.taken[:kept], self.taken[kept:]
-        self.proof.give_back(unwritten)
+        give_back(self.proof, len(unwritten))
 
     def waiting(self, end: int | None = None) -> list[Message]:
         """What the list says waits for a pong."""

@@ -120,3 +120,44 @@ def test_one_that_raises_does_not_keep_the_others_from_being_called(
     clock.advance(0)
     assert called == ["second"]
     assert len(logged_failures.flush(LookupError)) == 1
+
+
+def test_what_handlers_add_is_called_when_they_are_through(clock: Clock) -> None:
+    """Nothing waits for the next turn, and no delayed call is made, for what a read has caused."""
+    end = EndOfTurn(clock)
+    called: list[str] = []
+    end.begin_reading()
+    end.add(lambda: called.append("a"))
+    end.add(lambda: called.append("b"))
+    assert (called, clock.getDelayedCalls()) == ([], [])
+    end.end_reading()
+    assert called == ["a", "b"]
+    end.begin_reading()
+    end.end_reading()
+    assert called == ["a", "b"]
+
+
+def test_what_waits_for_the_end_of_the_turn_goes_on_waiting(clock: Clock) -> None:
+    """What had been added before the read keeps its moment, and what the read adds its place."""
+    end = EndOfTurn(clock)
+    called: list[str] = []
+    end.add(lambda: called.append("before"))
+    end.begin_reading()
+    end.add(lambda: called.append("reading"))
+    end.end_reading()
+    assert called == []
+    clock.advance(0)
+    assert called == ["before", "reading"]
+
+
+def test_what_is_added_after_a_read_waits_again(clock: Clock) -> None:
+    """Also what a callable adds that was called at the end of a read."""
+    end = EndOfTurn(clock)
+    called: list[str] = []
+    end.begin_reading()
+    end.add(lambda: end.add(lambda: called.append("later")))
+    end.end_reading()
+    end.add(lambda: called.append("last"))
+    assert called == []
+    clock.advance(0)
+    assert called == ["later", "last"]

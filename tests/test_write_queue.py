@@ -9,10 +9,12 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IPushProducer, IWriteDescriptor
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from wsmultipool._write_queue import WriteQueue
+from wsmultipool._message_kinds import SharedMessage
+from wsmultipool._write_queue import Entry, WriteQueue
 from wsmultipool.messages import Message
 
 from .support import Listener, Transport, message
@@ -20,11 +22,28 @@ from .support import Listener, Transport, message
 HIGH_WATER = 65536
 
 
+def encode(entries: list[Entry], only_plain: bool) -> bytes:
+    """
+    Frames without headers and masks.
+    """
+    assert only_plain == all(isinstance(entry, tuple) for entry in entries)
+    return b"".join(map(payload_of, entries))
+
+
+def payload_of(entry: Entry) -> bytes:
+    """
+    What an entry has for its frame.
+    """
+    if isinstance(entry, tuple):
+        return entry[0]
+    return entry if isinstance(entry, bytes) else entry.payload
+
+
 def queue(high_water: int | None = None) -> tuple[WriteQueue, Transport, Listener]:
     """
     Make a queue that is connected to a transport and reports to a listener.
     """
-    made, transport, listener = WriteQueue(), Transport(high_water), Listener()
+    made, transport, listener = WriteQueue(encode), Transport(high_water), Listener()
     transport.registerProducer(made, True)
     made.connect(cast(Any, transport), listener)
     return made, transport, listener
@@ -45,7 +64,7 @@ def full_queue(size: int = HIGH_WATER) -> tuple[WriteQueue, Transport, Listener]
 
 def test_it_is_a_push_producer() -> None:
     """Transports can tell it that they are full."""
-    assert verifyObject(IPushProducer, WriteQueue())
+    assert verifyObject(IPushProducer, WriteQueue(encode))
 
 
 def test_frames_wait_for_the_end_of_the_turn() -> None:
@@ -77,22 +96,32 @@ def test_flushing_nothing_does_nothing() -> None:
     """An empty queue writes nothing, not even before it is connected."""
     frames, transport, listener = queue()
     frames.flush()
-    WriteQueue().flush()
+    WriteQueue(encode).flush()
     assert (transport.written, listener.reported()) == ([], [])
 
 
 def test_the_listener_hears_which_messages_were_written() -> None:
-    """Messages are reported in order once the transport has them; control frames are not."""
+    """
+    Messages are counted once the transport has them, and special ones reported in order; control
+    frames are not.
+    """
     frames, _, listener = queue()
-    first, second = message(b"a"), message(b"b")
-    frames.add_message(b"A", first)
+    first, second = message(b"a"), message(b"bb")
+    frames.add_message(first)
     frames.add(b"ping")
-    frames.add_message(b"B", second)
+    frames.add_plain((b"plain", True, 1))
+    frames.add_message(second)
     listener.reported()
+    assert frames.messages == 3
     frames.flush()
-    assert listener.reported() == [("wrote", [first, second])]
+    assert frames.messages == 0
+    assert listener.reported() == [("wrote", 3, 8, [first, second])]
     frames.flush()
     assert listener.reported() == []
+    frames.add_plain((b"plain", True, 2))
+    frames.add_plain((b"text", False, 3))
+    frames.flush()
+    assert listener.reported() == [("queued",), ("wrote", 2, 9, [])]
 
 
 def test_messages_not_written_can_be_taken_back() -> None:
@@ -100,13 +129,29 @@ def test_messages_not_written_can_be_taken_back() -> None:
     frames, transport, listener = queue()
     messages = [message(b"a"), message(b"b")]
     for each in messages:
-        frames.add_message(each.payload, each)
+        frames.add_message(each)
+    frames.add(b"ping")
     listener.reported()
     assert frames.take_unwritten() == messages
     assert frames.take_unwritten() == []
     assert frames.unwritten_bytes == 0
     frames.flush()
     assert (transport.written, listener.reported()) == ([], [])
+
+
+def test_plain_messages_can_wait_for_another_connection_after_all() -> None:
+    """Taken back, each is a message with its place in the order; a broadcast stays what it is."""
+    frames, _, _ = queue()
+    frames.add_plain((b"binary", True, 7))
+    frames.add_plain((b"text", False, 8))
+    frames.add_plain((b"on all connections", True, None))
+    binary, text, shared = frames.take_unwritten()
+    assert (binary.payload, binary.is_binary, binary.sequence) == (b"binary", True, 7)
+    assert (text.payload, text.is_binary, text.sequence) == (b"text", False, 8)
+    assert binary.is_for_pool
+    assert text.is_for_pool
+    assert isinstance(shared, SharedMessage)
+    assert shared.payload == b"on all connections"
 
 
 def test_much_is_written_before_the_end_of_the_turn() -> None:
@@ -117,38 +162,42 @@ def test_much_is_written_before_the_end_of_the_turn() -> None:
     frames.add(b"x")
     assert transport.written == [bytes(65535) + b"x"]
     assert frames.unwritten_bytes == 0
-    frames.add_message(bytes(65535), message())
-    frames.add_message(b"y", message())
+    frames.add_message(message(bytes(65535)))
+    frames.add_plain((b"y", True, 1))
     assert transport.written[1:] == [bytes(65535) + b"y"]
 
 
 def test_many_messages_are_written_before_the_end_of_the_turn() -> None:
     """However short, messages do not pile up by the thousands."""
     frames, transport, listener = queue()
-    sent = [message(b"%d" % number) for number in range(512)]
-    for each in sent:
+    for number in range(512):
         assert transport.written == []
-        frames.add_message(b"x", each)
+        frames.add_plain((b"x", True, number))
     assert transport.written == [b"x" * 512]
-    assert listener.reported() == [("queued",), ("wrote", sent)]
+    assert listener.reported() == [("queued",), ("wrote", 512, 512, [])]
+    sent = [message(b"x") for _ in range(512)]
+    for each in sent:
+        frames.add_message(each)
+    assert transport.written == [b"x" * 512] * 2
+    assert listener.reported() == [("queued",), ("wrote", 512, 512, sent)]
 
 
 def test_a_large_frame_is_not_copied() -> None:
     """What is written alone is handed to the transport as it is."""
     frames, transport, _ = queue()
     frame = bytes(1_000_000)
-    frames.add_message(frame, message())
+    frames.add(frame)
     assert transport.written[0] is frame
 
 
 def test_a_full_transport_is_reported_with_what_it_holds() -> None:
     """The bytes that a full transport was given count as not yet written."""
     frames, _, listener = queue(HIGH_WATER)
-    sent = message(b"payload")
-    frames.add_message(bytes(70_000), sent)
+    sent = message(bytes(70_000))
+    frames.add_message(sent)
     assert frames.paused
     assert frames.unwritten_bytes == 70_000
-    assert listener.reported() == [("queued",), ("paused", 70_000), ("wrote", [sent])]
+    assert listener.reported() == [("queued",), ("paused", 70_000), ("wrote", 1, 70_000, [sent])]
 
 
 def test_each_write_to_a_full_transport_adds_to_what_it_holds() -> None:
@@ -213,7 +262,7 @@ def test_a_peer_that_pings_but_does_not_read_gets_the_latest_pong_only() -> None
 def test_a_transport_that_goes_down_is_no_news() -> None:
     """That production stops is told by the loss of the connection, not by the queue."""
     frames, _, listener = queue()
-    frames.add_message(b"frame", message())
+    frames.add_message(message())
     listener.reported()
     frames.stopProducing()
     assert listener.reported() == []
@@ -236,6 +285,97 @@ def test_a_write_that_fails_leaves_the_queue_usable() -> None:
     assert listener.reported() == [("queued",), ("paused", 0)]
 
 
+@implementer(IWriteDescriptor)
+class Descriptor(Transport):
+    """
+    A transport that sends what it is given, as far as there is room, when it is told to.
+
+    @ivar room: how many bytes the system takes from now on.
+    """
+
+    disconnecting = False
+
+    def __init__(self, high_water: int | None = None, room: int = 0) -> None:
+        super().__init__(high_water)
+        self.room = room
+        self.sent = 0
+
+    def doWrite(self) -> None:
+        size = min(self.room, self._buffered)
+        self.room -= size
+        self.sent += size
+        self._buffered -= size
+        if not self._buffered:
+            self.empty()
+
+    def fileno(self) -> int:
+        return -1
+
+    def logPrefix(self) -> str:
+        return ""
+
+    def connectionLost(self, reason: Any) -> None:
+        """Nothing to clean up."""
+
+
+def queue_on(transport: Descriptor) -> tuple[WriteQueue, Listener]:
+    """
+    Make a queue on a transport that can be told to write.
+    """
+    made, listener = WriteQueue(encode), Listener()
+    transport.registerProducer(made, True)
+    made.connect(transport, listener)
+    return made, listener
+
+
+def test_what_the_system_has_room_for_is_sent_at_once() -> None:
+    """It need not wait for the reactor to ask whether there is room."""
+    transport = Descriptor(room=100)
+    frames, listener = queue_on(transport)
+    frames.add(b"frame")
+    frames.flush()
+    assert transport.sent == 5
+    assert listener.reported() == [("queued",)]
+
+
+def test_a_transport_that_was_full_for_a_moment_was_not_full() -> None:
+    """When the system takes all of a large write, nobody hears that it had been too much."""
+    transport = Descriptor(high_water=10, room=100)
+    frames, listener = queue_on(transport)
+    frames.add(bytes(50))
+    frames.flush()
+    assert not frames.paused
+    assert frames.unwritten_bytes == 0
+    assert listener.reported() == [("queued",)]
+
+
+def test_a_transport_that_stays_full_is_reported() -> None:
+    """What the system did not take waits in the transport, and is not pushed by later writes."""
+    transport = Descriptor(high_water=10, room=20)
+    frames, listener = queue_on(transport)
+    frames.add(bytes(50))
+    frames.flush()
+    assert frames.paused
+    assert listener.reported() == [("queued",), ("paused", 50)]
+    transport.room = 100
+    frames.add(b"close")
+    frames.flush()
+    assert transport.sent == 20
+    assert listener.reported() == [("queued",), ("paused", 55)]
+    transport.doWrite()  # by the reactor
+    assert listener.reported() == [("resumed",)]
+
+
+def test_a_transport_that_is_closing_is_left_alone() -> None:
+    """Then it is the reactor which has to hear that everything was written."""
+    transport = Descriptor(room=100)
+    frames, _ = queue_on(transport)
+    transport.disconnecting = True
+    frames.add(b"frame")
+    frames.flush()
+    assert (transport.sent, transport.written) == (0, [b"frame"])
+
+
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("add"), st.integers(1, 40_000)),
@@ -252,20 +392,23 @@ def test_every_message_is_written_or_taken_back_once(steps: list[tuple[str, int]
     frames, transport, listener = queue(HIGH_WATER)
     added: list[Message] = []
     taken: list[Message] = []
-    held = 0
+    counted = held = 0
     for step, size in steps:
         if step == "add":
-            added.append(message(b"%d" % len(added)))
-            frames.add_message(bytes([len(added)]) * size, added[-1])
+            added.append(message(bytes([len(added)]) * size))
+            frames.add_message(added[-1])
         elif step == "flush":
             frames.flush()
         elif step == "empty":
             transport.empty()
         else:
-            taken += frames.take_unwritten()
+            unwritten = frames.take_unwritten()
+            counted += len(unwritten)
+            taken += unwritten
         for report, *arguments in listener.reported():
             if report == "wrote":
-                (messages,) = arguments
+                count, _, messages = arguments
+                counted += cast(int, count)
                 taken += cast(list[Message], messages)
             elif report == "paused":
                 (held,) = cast(list[int], arguments)
@@ -276,5 +419,7 @@ def test_every_message_is_written_or_taken_back_once(steps: list[tuple[str, int]
     frames.flush()
     assert frames.unwritten_bytes in (held, frames.unwritten_bytes if frames.paused else 0)
     for _, *arguments in [each for each in listener.reported() if each[0] == "wrote"]:
-        taken += cast(list[Message], arguments[0])
+        counted += cast(int, arguments[0])
+        taken += cast(list[Message], arguments[2])
     assert taken == added
+    assert counted == len(added)

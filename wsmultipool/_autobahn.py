@@ -11,7 +11,7 @@ all off and kept by the connection instead.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from autobahn.websocket.types import ConnectingRequest
 from twisted.internet.protocol import connectionDone
@@ -28,15 +28,17 @@ from ._framing import (
     PONG,
     TEXT,
     encode_frame,
+    encode_messages,
     encode_unmasked_frame,
 )
 from ._inflate import Inflater
+from ._message_kinds import to_message
 from ._quotes import quote, secrets_of
 from ._reasons import in_words
 from ._receiving import ReceivingProtocol
 from ._rejection import RejectionReader
 from ._settings import Settings, Silent
-from ._write_queue import WriteQueue
+from ._write_queue import Entry, WriteQueue
 from .errors import (
     ConnectionDropped,
     HandshakeInvalid,
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     from autobahn.websocket.types import ConnectionResponse
     from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
-    from .messages import Message
+    from .messages import Message, PlainMessage
     from .options import PoolOptions, ServerURL
 
 __all__ = ["WebSocketFactory"]
@@ -86,7 +88,8 @@ class PoolProtocol(ReceivingProtocol):
         self._compression_threshold = compression_threshold
         self._compressing = False
         self._deflater: Deflater | None = None
-        self._queue = WriteQueue()
+        self._queue = WriteQueue(self._encode)
+        self.send_plain = self._queue.add_plain  # nothing between them, as it is called so often
         self._rejection: RejectionReader | None = None
         self._lost_reason: Failure | None = None
 
@@ -96,7 +99,23 @@ class PoolProtocol(ReceivingProtocol):
     def unwritten_bytes(self) -> int:
         return self._queue.unwritten_bytes
 
+    @property
+    def queued_messages(self) -> int:
+        return self._queue.messages
+
     def send_message(self, message: Message) -> None:
+        self._queue.add_message(message)
+
+    def _encode(self, entries: list[Entry], only_plain: bool) -> bytes:
+        """Make the octets to write; see L{WriteQueue}."""
+        if only_plain and self._deflater is None:
+            return encode_messages(cast("list[PlainMessage]", entries))
+        return b"".join(map(self._encode_one, entries))
+
+    def _encode_one(self, entry: Entry) -> bytes:
+        if isinstance(entry, bytes):
+            return entry
+        message = to_message(entry) if isinstance(entry, tuple) else entry
         payload = message.payload
         if message.fragmented is None:
             octet = _WHOLE_BINARY if message.is_binary else _WHOLE_TEXT
@@ -113,7 +132,7 @@ class PoolProtocol(ReceivingProtocol):
             if self._compressing:
                 payload = self._deflater.compress(message)
         encode = encode_frame if message.mask else encode_unmasked_frame
-        self._queue.add_message(encode(octet, payload), message)
+        return encode(octet, payload)
 
     def _wants_compression(self, message: Message) -> bool:
         if message.compress is None:

@@ -22,10 +22,12 @@ from ._pings import PingTracker
 from ._proof import ProofOfReceipt
 from .errors import ConnectionFailed, NotConnected
 from .interfaces import IPooledConnection, IWireListener
-from .messages import Message, SendData
+from .messages import Message, PlainMessage, SendData
 from .stats import ConnectionStats
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._owner import ConnectionOwner
     from .handshake import UpgradeResponse
     from .interfaces import IWebSocketWire
@@ -51,6 +53,8 @@ class PooledConnection:
     @ivar up: whether it has a WebSocket on which something can be sent: while it is open, and
         already during C{on_connect}.
     @ivar occupied_by: the fragmented message that it is in the middle of.
+    @ivar take_plain: as L{take}, for a message of which nothing special is asked; only while it is
+        L{up}.
     @since: 0.1.0
     """
 
@@ -58,6 +62,7 @@ class PooledConnection:
         self.id = id
         self.up = False
         self.occupied_by: FragmentedMessage | None = None
+        self.take_plain: Callable[[PlainMessage], None]
         self._owner = owner
         self._life = Lifecycle(self, url, owner)
         self._proof = ProofOfReceipt(owner.dispatch.unconfirmed)
@@ -256,15 +261,14 @@ class PooledConnection:
         return 0 < message.deliveries == self._owner.options.max_deliveries - 1
 
     def take(self, message: Message) -> None:
-        """Frame a message and queue it for the end of this turn.  Only if L{may_take}."""
-        self._proof.taken += 1
+        """Queue a message for the end of this turn.  Only if L{may_take}."""
         if message.confirm:
             self._take_confirmed(cast("ConfirmedMessage", message))
         self._wire.send_message(message)
 
     def _take_confirmed(self, message: ConfirmedMessage) -> None:
         message.was_taken = True
-        self._proof.took(message)
+        self._proof.takes(message)
         if message.fragmented is None and self._is_last_attempt(message):
             self._alone_with = message
             self._owner.dispatch.refresh(self)
@@ -307,7 +311,8 @@ class PooledConnection:
     def came_up(self, wire: IWebSocketWire) -> None:
         """There is a WebSocket."""
         self._wire = wire
-        self._proof = ProofOfReceipt(self._owner.dispatch.unconfirmed)
+        self.take_plain = wire.send_plain
+        self._proof = ProofOfReceipt(self._owner.dispatch.unconfirmed, lambda: wire.queued_messages)
         self._paused = False
         self.up = True
 
@@ -325,7 +330,7 @@ class PooledConnection:
         self._becoming_quiet = False
         self._hold(0)
         unwritten = self._wire.take_unwritten()
-        self._proof.give_back(unwritten)
+        self._proof.give_back()
         self._owner.connection_left(self)
         self._owner.dispatch.left(self, unwritten)
 
@@ -381,7 +386,11 @@ class PooledConnection:
     # IWireListener
 
     def wire_heard(self) -> None:
+        self._owner.end_of_turn.begin_reading()
         self._life.heard()
+
+    def wire_read(self) -> None:
+        self._owner.end_of_turn.end_reading()
 
     def wire_open(self, response: UpgradeResponse) -> None:
         self._life.wire_open(response)
@@ -414,10 +423,11 @@ class PooledConnection:
     def wire_queued(self) -> None:
         self._owner.end_of_turn.add(self._flush)
 
-    def wire_wrote(self, messages: list[Message]) -> None:
-        self._sent_messages += len(messages)
-        for message in messages:
-            self._sent_bytes += len(message.payload)
+    def wire_wrote(self, count: int, size: int, special: list[Message]) -> None:
+        self._proof.written += count
+        self._sent_messages += count
+        self._sent_bytes += size
+        for message in special:
             if message.confirm:
                 message.deliveries += 1
             elif message.fragmented is not None:

@@ -57,9 +57,39 @@ class Intake:
         self._backlog = dispatch.backlog
         self._end_of_turn = end_of_turn
         self._withdraw_it = self._withdraw  # one bound method for all
+        self._choose = dispatch.choose
+        self._most_bytes = options.max_buffered_bytes
         self._sequence = count()
         self._rest_at = _WITHOUT_REST
         self.refusal: Callable[[], PoolError] | None = None
+
+    def send_plain(self, data: SendData) -> int | None:
+        """
+        Send a message of which nothing special is asked, if that can be done at once.
+
+        @return: the id of the connection that has taken it; C{None}, and nothing was done, if this
+            takes more than that: then it is a case for L{send}.
+        """
+        # Runs for nearly every message, and so does not share its lines with send().
+        if type(data) is bytes:
+            payload, is_binary = data, True
+        elif type(data) is str:
+            try:
+                payload, is_binary = data.encode(), False
+            except UnicodeEncodeError:
+                return None
+        else:
+            return None
+        if self.refusal is not None or self._backlog.shared or len(payload) > self._most_bytes:
+            return None
+        sequence = next(self._sequence)
+        if sequence >= self._rest_at:
+            return None
+        connection = self._choose()
+        if connection is None:
+            return None
+        connection.take_plain((payload, is_binary, sequence))
+        return connection.id
 
     def send(
         self,
@@ -147,7 +177,10 @@ class Intake:
         check_flags(compress, mask, True, confirm)
         dispatch = self._dispatch
         connections = dispatch.in_service()
-        shared = SharedMessage(payload, is_binary, compress, mask)
+        plain = (payload, is_binary, None)
+        shared = None
+        if compress is not None or mask is not True or self._options.ws_options.compression:
+            shared = SharedMessage(payload, is_binary, compress, mask)
         may_share = not (
             confirm
             or self.refusal is not None
@@ -158,7 +191,10 @@ class Intake:
         pending = False
         for connection in list(connections):
             if may_share and connection.writable and self._backlog.next_for(connection) is None:
-                connection.take(shared)
+                if shared is None:
+                    connection.take_plain(plain)
+                else:
+                    connection.take(shared)
                 results.append((True, connection.id))
             else:
                 kind = ConfirmedMessage if confirm else Message

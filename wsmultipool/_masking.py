@@ -1,6 +1,6 @@
 """
-Masking (RFC 6455, section 5.3): from a header and a payload to a whole masked frame, in the
-fastest way that is there for its size.
+Masking (RFC 6455, section 5.3): from a header and a payload to a whole masked frame, or from many
+payloads of one size to all their frames, in the fastest way that is there for the size.
 
 Which ways there are is found out once, when this module is imported: arithmetic on Python's
 integers always; Autobahn's compiled masker, where it was built; and the C function of the package
@@ -10,7 +10,7 @@ C{websockets}, if that is installed (the extra C{fast}), which beats both but fo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -21,6 +21,10 @@ from typing import Any
 MaskFrame = Callable[[bytes, bytes], bytes]
 """Takes the header of a frame, without a key, and its payload; returns the frame, masked."""
 
+MaskRun = Callable[[bytes, Sequence[bytes]], bytes]
+"""Takes the header that several frames have in common, without a key, and their payloads, which
+are of one size; returns the frames, one behind the other, each masked with a key of its own."""
+
 ApplyMask = Callable[[bytes, bytes], bytes]
 """Takes a payload and a key; returns the payload, masked."""
 
@@ -30,6 +34,11 @@ KEY_SIZE = 4
 _KEYS_AT_ONCE = 1024
 _KEYS = Struct("4s" * _KEYS_AT_ONCE)
 _NUMBERS = Struct(f"<{_KEYS_AT_ONCE}I")
+
+# With fewer frames it takes longer to fill columns than to mask the frames one by one; and columns
+# of long payloads are many, so that another way is soon faster: the C function, or any.
+_COLUMNS_FROM = 64
+_COLUMNS_BEFORE_WEBSOCKETS_UP_TO = 32
 
 # From here on Autobahn's masker beats integers, which have tables up to there: its call takes as
 # long whatever the size, theirs grows with it.
@@ -93,6 +102,28 @@ def mask_by_integers(header: bytes, payload: bytes) -> bytes:
     return b"".join((header, key, masked.to_bytes(size, "little")))
 
 
+def mask_by_columns(header: bytes, payloads: Sequence[bytes]) -> bytes:
+    """
+    Mask many short payloads by a single XOR.
+
+    Frames of one size are the rows of a table.  Its columns are filled in C, each by one slice: the
+    octets 0, 1, 2 and 3 of all keys, once where the keys are, and again and again behind them.
+
+    @param header: of two octets.
+    """
+    count = len(payloads)
+    begin = header + bytes(KEY_SIZE)
+    plain = begin + begin.join(payloads)
+    keys = os.urandom(KEY_SIZE * count)
+    columns = [keys[i::KEY_SIZE] for i in range(KEY_SIZE)]
+    pad = bytearray(len(plain))
+    step = len(plain) // count
+    for offset in range(len(header), step):
+        pad[offset::step] = columns[(offset - len(header)) % KEY_SIZE]
+    masked = int.from_bytes(plain, "little") ^ int.from_bytes(pad, "little")
+    return masked.to_bytes(len(plain), "little")
+
+
 def masking_by(apply_mask: ApplyMask) -> MaskFrame:
     """
     Mask by a function like that of C{websockets}.
@@ -103,6 +134,49 @@ def masking_by(apply_mask: ApplyMask) -> MaskFrame:
         return header + key + apply_mask(payload, key)
 
     return mask_frame
+
+
+def masking_runs_by(apply_mask: ApplyMask) -> MaskRun:
+    """
+    Mask many payloads, each by a function like that of C{websockets}; put all together only once.
+    """
+
+    def mask_run(header: bytes, payloads: Sequence[bytes]) -> bytes:
+        key_of = next_key
+        parts: list[bytes] = []
+        extend = parts.extend
+        for payload in payloads:  # runs once per message: it is what sending costs
+            key = key_of()
+            extend((header, key, apply_mask(payload, key)))
+        return b"".join(parts)
+
+    return mask_run
+
+
+def masking_runs_one_by_one(mask_frame: MaskFrame) -> MaskRun:
+    """
+    Mask many payloads by what masks one.
+    """
+
+    def mask_run(header: bytes, payloads: Sequence[bytes]) -> bytes:
+        return b"".join([mask_frame(header, payload) for payload in payloads])
+
+    return mask_run
+
+
+def masking_runs(short: MaskRun, columns_up_to: int) -> MaskRun:
+    """
+    Mask many short payloads by columns, and all others in another way.
+
+    @param columns_up_to: how many octets are short.
+    """
+
+    def mask_run(header: bytes, payloads: Sequence[bytes]) -> bytes:
+        if len(payloads) >= _COLUMNS_FROM and len(payloads[0]) <= columns_up_to:
+            return mask_by_columns(header, payloads)
+        return short(header, payloads)
+
+    return mask_run
 
 
 def masking_in_place(ffi: Any, lib: Any) -> MaskFrame:
@@ -170,21 +244,25 @@ class Speedups:
 
 def choose(
     apply_mask: ApplyMask | None, version: str | None, compiled: tuple[Any, Any] | None
-) -> tuple[MaskFrame, MaskFrame, Speedups]:
+) -> tuple[MaskFrame, MaskFrame, MaskRun, Speedups]:
     """
     Choose from what there is.
 
     @param apply_mask: the function of C{websockets}, whose version is C{version}.
     @param compiled: the C{ffi} and C{lib} of Autobahn's masker.
     @return: what masks payloads of up to 125 bytes, which need not ask for the size; what masks
-        those of any size; and what these are.
+        those of any size; what masks runs of payloads of any one size; and what these are.
     """
     short: MaskFrame = mask_by_integers
     name, limit = "integers", _AUTOBAHN_FROM
+    columns_up_to = _LONGEST_IN_TABLES
+    runs: MaskRun | None = None
     if apply_mask is not None:
         by_websockets = masking_by(apply_mask)
         if _is_right(by_websockets):
             short, name, limit = by_websockets, "websockets", _AUTOBAHN_BEFORE_WEBSOCKETS_FROM
+            columns_up_to = _COLUMNS_BEFORE_WEBSOCKETS_UP_TO
+            runs = masking_runs_by(apply_mask)
     masking = [(0, name)]
     of_any_size = short
     if compiled is not None:
@@ -193,7 +271,8 @@ def choose(
             of_any_size = masking_by_size(short, limit, in_place)
             masking.append((limit, "autobahn"))
     speedups = Speedups(tuple(masking), version if name == "websockets" else None)
-    return short, of_any_size, speedups
+    mask_run = masking_runs(runs or masking_runs_one_by_one(of_any_size), columns_up_to)
+    return short, of_any_size, mask_run, speedups
 
 
 def _is_right(mask_frame: MaskFrame) -> bool:
@@ -238,7 +317,7 @@ def find_autobahn() -> tuple[Any, Any] | None:
         return None
 
 
-mask_short_frame, mask_frame, _chosen = choose(*find_websockets(), find_autobahn())
+mask_short_frame, mask_frame, mask_run, _chosen = choose(*find_websockets(), find_autobahn())
 
 
 def speedups() -> Speedups:

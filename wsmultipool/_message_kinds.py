@@ -5,7 +5,7 @@ connections at once.
 
 from __future__ import annotations
 
-from .messages import Message
+from .messages import Message, PlainMessage
 
 
 class ConfirmedMessage(Message):
@@ -49,3 +49,13 @@ class SharedMessage(Message):
     def is_for_pool(self) -> bool:
         """No: every connection has it already."""
         return False
+
+
+def to_message(plain: PlainMessage) -> Message:
+    """
+    Make of a plain message one that can wait for another connection, or be given up.
+    """
+    payload, is_binary, sequence = plain
+    if sequence is None:
+        return SharedMessage(payload, is_binary, None, True)
+    return Message(payload, is_binary, sequence=sequence)

@@ -10,9 +10,9 @@ which they are written; a ping remembers the count when it was sent.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from ._message_kinds import ConfirmedMessage
-from .messages import Message
 
 
 class Unconfirmed:
@@ -34,21 +34,37 @@ class ProofOfReceipt:
     """
     The account of one WebSocket, from its opening handshake to its end.
 
-    @ivar taken: how many messages it has taken, less those that it has given back.
+    @param total: the account of the whole pool.
+    @param queued: tells how many messages it has taken and not written.
+    @ivar written: how many messages it has written.
     @ivar proven: how many of them, the oldest, have arrived for sure.
     @ivar unconfirmed_size: payload bytes of the confirmed messages that wait for a pong.
     @ivar ping_due: whether a confirmed message was taken after the latest ping.
     """
 
-    __slots__ = ("_total", "_waiting", "ping_due", "proven", "taken", "unconfirmed_size")
+    __slots__ = (
+        "_queued",
+        "_total",
+        "_waiting",
+        "ping_due",
+        "proven",
+        "unconfirmed_size",
+        "written",
+    )
 
-    def __init__(self, total: Unconfirmed) -> None:
-        self.taken = 0
+    def __init__(self, total: Unconfirmed, queued: Callable[[], int] = lambda: 0) -> None:
+        self.written = 0
         self.proven = 0
         self.unconfirmed_size = 0
         self.ping_due = False
+        self._queued = queued
         self._total = total
         self._waiting: deque[ConfirmedMessage] = deque()
+
+    @property
+    def taken(self) -> int:
+        """How many messages it has taken, less those that it has given back."""
+        return self.written + self._queued()
 
     @property
     def unconfirmed(self) -> int:
@@ -60,9 +76,9 @@ class ProofOfReceipt:
         """How many messages may have arrived or not, of which nobody waits to hear more."""
         return self.taken - self.proven - len(self._waiting)
 
-    def took(self, message: ConfirmedMessage) -> None:
-        """The message counted last in L{taken} is to be confirmed."""
-        message.position = self.taken
+    def takes(self, message: ConfirmedMessage) -> None:
+        """The message that is going to be taken next is to be confirmed."""
+        message.position = self.taken + 1
         self._waiting.append(message)
         size = len(message.payload)
         self.unconfirmed_size += size
@@ -91,11 +107,11 @@ class ProofOfReceipt:
         self._settled(confirmed)
         return confirmed
 
-    def give_back(self, unwritten: list[Message]) -> None:
-        """The messages taken last were not written and are not its concern any more."""
-        self.taken -= len(unwritten)
+    def give_back(self) -> None:
+        """What was queued has been taken back, and is not its concern any more."""
+        taken = self.taken
         returned = []
-        while self._waiting and self._waiting[-1].position > self.taken:
+        while self._waiting and self._waiting[-1].position > taken:
             returned.append(self._waiting.pop())
         self._settled(returned)
 

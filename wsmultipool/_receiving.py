@@ -134,6 +134,7 @@ class ReceivingProtocol(ParsingProtocol):
         else:
             self._append(data)
             self._guarded(self._consume)
+        self.listener.wire_read()
 
     def consumeData(self) -> None:
         """

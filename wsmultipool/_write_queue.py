@@ -1,78 +1,106 @@
 """
-Frames on their way into a transport: collected over one turn of the reactor, written at once.
+What is on its way into a transport: collected over one turn of the reactor, written at once.
 
-One write for many frames is what makes sending fast; that a message which was not yet handed to
-the transport can be taken back is what makes losing a connection harmless.
+One write for many messages is what makes sending fast; that a message which was not yet handed to
+the transport can be taken back is what makes losing a connection harmless.  So messages are kept as
+they are, and become frames when they are written.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IPushProducer, IWriteDescriptor
 from zope.interface import implementer
 
-if TYPE_CHECKING:
-    from twisted.internet.interfaces import ITransport
+from ._message_kinds import to_message
+from .messages import Message, PlainMessage
 
+if TYPE_CHECKING:
     from .interfaces import IWireListener
-    from .messages import Message
 
 # Twisted's transports call pauseProducing above 64 KiB: more in one write would only wait there.
 _FLUSH_AT = 65536
 # With so many in one write, another costs next to nothing for each; but messages that pile up by
 # the thousands outlive several passes of Python's garbage collector, which cost more than that.
-_MOST_FRAMES = 512
+_MOST_ENTRIES = 512
+
+Entry = PlainMessage | Message | bytes
+"""A message, or a control frame as it is to be written."""
 
 
 @implementer(IPushProducer)
 class WriteQueue:
     """
-    The frames of one wire.  It is the transport's producer, so that it is told how full that is.
+    What one wire is about to write.  It is the transport's producer, so that it is told how full
+    that is.
 
+    @param encode: makes the octets of some entries; told, besides, whether all of them are
+        plain messages.
     @ivar paused: whether the transport is above its high-water mark.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, encode: Callable[[list[Entry], bool], bytes]) -> None:
         self.paused = False
-        self._transport: ITransport
+        self._encode = encode
+        # Twisted does not say what a transport is that can be told to write now.
+        self._transport: Any
         self._listener: IWireListener
-        self._frames: list[bytes] = []
-        self._frame_bytes = 0
-        self._messages: list[Message] = []
+        self._writes_at_once = False
+        self._entries: list[Entry] = []
+        self._size = 0
+        self._others = 0
+        self._controls = 0
         self._pong: bytes | None = None
         self._writing = False
         self._held = 0
 
-    def connect(self, transport: ITransport, listener: IWireListener) -> None:
-        """From now on frames can be added."""
+    def connect(self, transport: object, listener: IWireListener) -> None:
+        """From now on there can be entries."""
         self._transport = transport
         self._listener = listener
+        self._writes_at_once = IWriteDescriptor.providedBy(transport)
 
     @property
     def unwritten_bytes(self) -> int:
         """Bytes that are, as far as is known, still in this process."""
-        return self._frame_bytes + self._held
+        return self._size + self._held
+
+    @property
+    def messages(self) -> int:
+        """How many messages are queued."""
+        return len(self._entries) - self._controls
 
     def add(self, frame: bytes) -> None:
         """Queue a control frame."""
-        if not self._frames:
+        self._others += 1
+        self._controls += 1
+        self._add(frame, len(frame))
+
+    def add_message(self, message: Message) -> None:
+        """Queue a message of which something special is asked."""
+        self._others += 1
+        self._add(message, len(message.payload))
+
+    def add_plain(self, plain: PlainMessage) -> None:
+        """Queue a message of which nothing special is asked."""
+        # Runs for nearly every message sent, so _add() is written out here.
+        entries = self._entries
+        if not entries:
             self._listener.wire_queued()
-        self._frames.append(frame)
-        self._frame_bytes += len(frame)
-        if self._frame_bytes >= _FLUSH_AT:
+        entries.append(plain)
+        size = self._size = self._size + len(plain[0])
+        if size >= _FLUSH_AT or len(entries) >= _MOST_ENTRIES:
             self.flush()
 
-    def add_message(self, frame: bytes, message: Message) -> None:
-        """Queue the frame that carries C{message}."""
-        # Runs for every message sent, so add() is written out here.
-        frames = self._frames
-        if not frames:
+    def _add(self, entry: Entry, size: int) -> None:
+        entries = self._entries
+        if not entries:
             self._listener.wire_queued()
-        frames.append(frame)
-        self._messages.append(message)
-        size = self._frame_bytes = self._frame_bytes + len(frame)
-        if size >= _FLUSH_AT or len(frames) >= _MOST_FRAMES:
+        entries.append(entry)
+        self._size += size
+        if self._size >= _FLUSH_AT or len(entries) >= _MOST_ENTRIES:
             self.flush()
 
     def add_pong(self, frame: bytes) -> None:
@@ -88,32 +116,63 @@ class WriteQueue:
 
     def flush(self) -> None:
         """Write what is queued; a no-op when nothing is."""
-        frames = self._frames
-        if not frames:
+        if not self._entries:
             return
-        size = self._frame_bytes
-        messages = self.take_unwritten()
+        size, only_plain = self._size, not self._others
+        entries = self._take()
+        data = self._encode(entries, only_plain)
         self._writing = True
         try:
-            self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
+            self._write(data)
         finally:
             self._writing = False
         if self.paused:
-            self._held += size
+            self._held += len(data)
             self._listener.wire_paused(self._held)
-        if messages:
-            self._listener.wire_wrote(messages)
+        if only_plain:
+            self._listener.wire_wrote(len(entries), size, [])
+        else:
+            self._report(entries)
+
+    def _write(self, data: bytes) -> None:
+        was_paused, transport = self.paused, self._transport
+        transport.write(data)
+        # Twisted would ask the poller first, and so write one pass of the reactor later, though
+        # nearly always there is room.  Of an error it hears when it writes itself, as of old.
+        if self._writes_at_once and not was_paused and not transport.disconnecting:
+            transport.doWrite()
+
+    def _report(self, entries: list[Entry]) -> None:
+        count = size = 0
+        special: list[Message] = []
+        for entry in entries:
+            if isinstance(entry, tuple):
+                count += 1
+                size += len(entry[0])
+            elif isinstance(entry, Message):
+                count += 1
+                size += len(entry.payload)
+                special.append(entry)
+        if count:
+            self._listener.wire_wrote(count, size, special)
 
     def finish(self) -> None:
         """Write what is queued, of which the last is a Close frame: no pong may follow it."""
         self._pong = None
         self.flush()
 
+    def _take(self) -> list[Entry]:
+        entries = self._entries
+        self._entries, self._size, self._others, self._controls = [], 0, 0, 0
+        return entries
+
     def take_unwritten(self) -> list[Message]:
         """Forget all that is queued, and return the messages in it."""
-        messages = self._messages
-        self._frames, self._frame_bytes, self._messages = [], 0, []
-        return messages
+        return [
+            to_message(entry) if isinstance(entry, tuple) else entry
+            for entry in self._take()
+            if not isinstance(entry, bytes)
+        ]
 
     def pauseProducing(self) -> None:
         # Twisted calls this synchronously from write(), again on every write while it is full.
@@ -126,6 +185,8 @@ class WriteQueue:
         if self.paused:
             self.paused = False
             self._held = 0
+            if self._writing:  # so soon that nobody was told of the pause
+                return
             pong, self._pong = self._pong, None
             if pong is not None:
                 self.add(pong)

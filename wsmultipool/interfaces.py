@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ._message_batch import MessageBatch
     from .handshake import UpgradeRequest, UpgradeResponse
-    from .messages import Message
+    from .messages import Message, PlainMessage
     from .options import PoolOptions, ServerURL
     from .stats import PoolStats
 
@@ -116,9 +116,13 @@ class IWebSocketWire(Interface):
         "The connection that this wire reports to; set before the wire is connected."
     )
     unwritten_bytes: int = Attribute("Bytes taken and, as far as is known, still in this process.")
+    queued_messages: int = Attribute("Messages queued, and neither written nor given up.")
 
     def send_message(message: Message) -> None:
-        """Frame C{message} and queue it; see L{flush}."""
+        """Queue C{message}; see L{flush}."""
+
+    def send_plain(plain: PlainMessage) -> None:
+        """Queue a whole message of which nothing special is asked."""
 
     def send_ping(payload: bytes) -> None:
         """Queue a ping (RFC 6455, section 5.5.2) behind what was queued before."""
@@ -159,6 +163,12 @@ class IWireListener(Interface):
     def wire_heard() -> None:
         """Bytes arrived, of whatever kind; called before anything that follows from them."""
 
+    def wire_read() -> None:
+        """
+        What had arrived was read, and all that follows from it was called, even C{wire_lost}.  Each
+        C{wire_heard} is followed by one of these.
+        """
+
     def wire_open(response: UpgradeResponse) -> None:
         """The upgrade was accepted (101)."""
 
@@ -186,8 +196,11 @@ class IWireListener(Interface):
         called at the end of this turn of the reactor.
         """
 
-    def wire_wrote(messages: list[Message]) -> None:
-        """The transport was handed these messages, in this order."""
+    def wire_wrote(count: int, size: int, special: list[Message]) -> None:
+        """
+        The transport was handed C{count} messages of C{size} payload bytes together.  C{special}
+        are those that L{IWebSocketWire.send_message} had brought, in this order.
+        """
 
     def wire_paused(held: int) -> None:
         """The transport is above its high-water mark and holds about C{held} bytes."""

@@ -23,6 +23,14 @@ __all__ = ["Message", "SendData"]
 SendData = str | bytes | bytearray | memoryview
 """What may be sent: C{str} goes as text, the others as binary, unless told otherwise."""
 
+PlainMessage = tuple[bytes, bool, int | None]
+"""
+A whole message of which nothing special is asked, while a connection has it: payload, whether it is
+binary, and its place in the order of acceptance, which is C{None} if it is on every connection.
+Making it takes a tenth of the time that a L{Message} takes, which it becomes if it must wait after
+all.
+"""
+
 Lane = OrderedDict["Message", None]
 """Messages that wait in one order.  Ordered, and O(1) at both ends and for any one in between."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList, fail
+from twisted.internet.defer import Deferred, DeferredList, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -207,6 +207,18 @@ class ReconnectingPoolFactory(EventEmitter):
             is not positive.
         @since: 0.1.0
         """
+        if (
+            key is None
+            and timeout is None
+            and binary is None
+            and compress is None
+            and confirm is False
+            and mask is True
+            and fin is True
+        ):
+            connection_id = self._intake.send_plain(data)
+            if connection_id is not None:
+                return succeed(connection_id)
         return self._intake.send(data, binary, compress, mask, fin, key, timeout, confirm)
 
     def broadcast(
