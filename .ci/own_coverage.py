@@ -31,6 +31,7 @@ TESTS = {
         "test_handshakes.py",
         "test_close_and_destroy.py",
         "test_receiving.py",
+        "test_several_urls.py",
     ],
     "_dispatch": [
         "test_backpressure.py",

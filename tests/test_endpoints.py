@@ -192,7 +192,7 @@ def test_bad_endpoint_strings_are_refused(text: str) -> None:
     url = ServerURL.parse("ws://example.com/")
 
     with pytest.raises(ValueError, match="endpoint"):
-        check_options(url, WebSocketOptions(endpoint=text), Reactor())
+        check_options([url], WebSocketOptions(endpoint=text), Reactor())
 
 
 def test_proxy_is_connected_to_first() -> None:
@@ -217,13 +217,15 @@ def test_contradictions_are_refused() -> None:
     plain, secure = ServerURL.parse("ws://h/?secret"), ServerURL.parse("wss://h/")
 
     with pytest.raises(ValueError, match="proxy and endpoint exclude each other"):
-        check_options(plain, WebSocketOptions(proxy="http://p", endpoint="tcp:h:1"))
+        check_options([plain], WebSocketOptions(proxy="http://p", endpoint="tcp:h:1"))
     with pytest.raises(ValueError, match=r"^tls needs a wss:// URL, not 'ws://h/'$"):
-        check_options(plain, WebSocketOptions(tls=TLSOptions()))
-    check_options(plain, WebSocketOptions(proxy="http://p"))
-    check_options(secure, WebSocketOptions(endpoint="unix:/s", tls=TLSOptions()))
-    check_options(secure, WebSocketOptions(endpoint=HostnameEndpoint(Reactor(), "h", 1)), Reactor())
-    check_options(secure, WebSocketOptions(endpoint="unix:/s"), Reactor())
+        check_options([plain], WebSocketOptions(tls=TLSOptions()))
+    check_options([plain], WebSocketOptions(proxy="http://p"))
+    check_options([secure], WebSocketOptions(endpoint="unix:/s", tls=TLSOptions()))
+    check_options(
+        [secure], WebSocketOptions(endpoint=HostnameEndpoint(Reactor(), "h", 1)), Reactor()
+    )
+    check_options([secure], WebSocketOptions(endpoint="unix:/s"), Reactor())
 
 
 def test_tls_for_a_name_that_no_certificate_can_have() -> None:
@@ -231,15 +233,15 @@ def test_tls_for_a_name_that_no_certificate_can_have() -> None:
     url = ServerURL.parse("wss://my_service/")
 
     with pytest.raises(ValueError, match="url: no certificate can be for 'my_service'"):
-        check_options(url, WebSocketOptions())
-    check_options(url, WebSocketOptions(tls=TLSOptions(server_name="inside.example")))
+        check_options([url], WebSocketOptions())
+    check_options([url], WebSocketOptions(tls=TLSOptions(server_name="inside.example")))
 
 
 def test_attempts_share_what_tls_needs() -> None:
     """What is expensive to make for TLS is made once, not for every attempt."""
     url, options = ServerURL.parse("wss://h/"), WebSocketOptions()
 
-    check_options(url, options)
+    check_options([url], options)
     [first] = options._creators.values()
     build_endpoint(Reactor(), url, options)
 

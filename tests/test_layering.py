@@ -22,8 +22,16 @@ MODULES = sorted(
 
 # No reactor, no Autobahn, no clock: they work on values alone.
 PURE = {
-    *("_affinity", "_arguments", "_backlog", "_deflate", "_fragments", "_framing", "_gate"),
-    *("_inflate", "_masking", "_message_batch", "_message_kinds", "_partial_message", "_proof"),
+    *("_affinity", "_arguments", "_backlog", "_deflate", "_fleet", "_fragments", "_framing"),
+    *(
+        "_gate",
+        "_inflate",
+        "_masking",
+        "_message_batch",
+        "_message_kinds",
+        "_partial_message",
+        "_proof",
+    ),
     *("_quotes", "_rejection", "_tls_options", "_urls", "_validation", "_websocket_options"),
     *("backoff", "balancers", "errors", "events", "handshake", "interfaces", "messages"),
     *("options", "stats"),

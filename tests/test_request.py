@@ -19,6 +19,9 @@ from .support import error_of, outcome
 
 Headers = dict[str, str]
 
+# What an attempt is for: here just something to recognise.
+CONNECTION: Any = object()
+
 
 class Broken(Exception):
     """
@@ -32,17 +35,18 @@ def request(url: str = "ws://example.com/feed", **options: Any) -> UpgradeReques
     """
     options.setdefault("user_agent", None)
     parsed = ServerURL.parse(url)
-    (result,) = outcome(build_request(parsed, WebSocketOptions(**options)))
+    (result,) = outcome(build_request(parsed, WebSocketOptions(**options), CONNECTION))
     assert isinstance(result, UpgradeRequest)
     assert result.url is parsed
     return result
 
 
-def attempt(headers: Callable[[], Any]) -> Deferred[UpgradeRequest]:
+def attempt(headers: Callable[..., Any]) -> Deferred[UpgradeRequest]:
     """
     Begin to build a request whose headers come from a callable.
     """
-    return build_request(ServerURL.parse("ws://example.com"), WebSocketOptions(headers=headers))
+    options = WebSocketOptions(headers=headers)
+    return build_request(ServerURL.parse("ws://example.com"), options, CONNECTION)
 
 
 async def coroutine(headers: Headers) -> Headers:
@@ -108,7 +112,7 @@ def test_options_are_left_alone() -> None:
     options = WebSocketOptions(headers={"Host": "virtual.example", "X": "1"})
     before = repr(options.headers)
     url = ServerURL.parse("ws://user:password@example.com")
-    first, second = (outcome(build_request(url, options)) for _ in range(2))
+    first, second = (outcome(build_request(url, options, CONNECTION)) for _ in range(2))
     assert first == second
     assert repr(options.headers) == before
 
@@ -120,7 +124,7 @@ def test_headers_are_fetched_for_every_attempt() -> None:
     url = ServerURL.parse("ws://example.com")
     seen = []
     for _ in range(2):
-        (built,) = outcome(build_request(url, options))
+        (built,) = outcome(build_request(url, options, CONNECTION))
         seen.append(built.headers)
     assert seen == [{"Authorization": "first"}, {"Authorization": "second"}]
 
@@ -207,3 +211,17 @@ def test_an_interrupt_is_not_an_error_of_the_headers() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         attempt(interrupted)
+
+
+def test_headers_may_depend_on_the_connection() -> None:
+    """A callable that takes an argument is given the connection; one that need not, is not."""
+
+    def for_connection(connection: object) -> Headers:
+        return {"X": str(connection is CONNECTION)}
+
+    def needs_nothing(refresh: bool = False) -> Headers:
+        return {"X": str(refresh)}
+
+    for headers, value in ((for_connection, "True"), (needs_nothing, "False"), (dict, None)):
+        (built,) = outcome(attempt(headers))
+        assert built.headers.get("X") == value

@@ -4,13 +4,21 @@ URLs of servers and proxies: what is accepted, what is made of it, and what is n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsmultipool._urls import basic_authorization, check_host, endpoint_label, redact
+from wsmultipool._urls import (
+    basic_authorization,
+    check_host,
+    endpoint_label,
+    parse_urls,
+    redact,
+)
 from wsmultipool.options import ProxyOptions, ServerURL
 
 
@@ -285,3 +293,48 @@ def test_bare_hosts() -> None:
     assert check_host("x", "2001:DB8::0:1") == "2001:db8::1"
     with pytest.raises(ValueError, match="x is not an IPv6 address: 'a:80'"):
         check_host("x", "a:80")
+
+
+def test_several_urls() -> None:
+    """One URL or a sequence of them, in its order; a str is one URL."""
+    assert parse_urls("ws://a/") == (ServerURL.parse("ws://a/"),)
+    urls = ["wss://b/", "ws://b/", "ws://b:81/", "ws://b/?1", "ws://u@b/"]
+    assert parse_urls(urls) == parse_urls(tuple(urls)) == tuple(map(ServerURL.parse, urls))
+
+
+def some_urls() -> Iterator[str]:
+    """A generator of good URLs."""
+    yield "ws://a"
+
+
+@pytest.mark.parametrize(
+    ("urls", "error", "message"),
+    [
+        ([], ValueError, r"^url must be a URL or a sequence of URLs, not an empty \[\]$"),
+        ((), ValueError, r"^url must be a URL or a sequence of URLs, not an empty \(\)$"),
+        ({"ws://a"}, TypeError, "^url must be a URL or a sequence of URLs, not set$"),
+        ({"ws://a": 1}, TypeError, "^url must be a URL or a sequence of URLs, not dict$"),
+        (some_urls(), TypeError, "^url must be a URL or a sequence of URLs, not generator$"),
+        (None, TypeError, "^url must be a URL or a sequence of URLs, not NoneType$"),
+        (b"ws://a", TypeError, "^url must be a URL or a sequence of URLs, not bytes$"),
+        (ServerURL.parse("ws://a"), TypeError, "not ServerURL$"),
+        (["ws://a", 5], TypeError, r"^url\[1\] must be a str, not int$"),
+        (["ws://a", ""], ValueError, r"^url\[1\] must begin with ws:// or wss://: ''$"),
+        (
+            ["ws://a", "http://u:secret@b/?secret"],
+            ValueError,
+            r"^url\[1\] must begin with ws:// .*: 'http://\*\*\*@b/\?\*\*\*'$",
+        ),
+        (["ws://a", "ws://b#secret"], ValueError, r"^url\[1\] must not have a fragment .*'$"),
+        (
+            ["ws://a:80/?secret", "wss://a/", "ws://A?secret"],
+            ValueError,
+            r"^url\[2\] is the same as url\[0\]: 'ws://A\?\*\*\*'$",
+        ),
+    ],
+)
+def test_what_is_no_sequence_of_urls(urls: Any, error: type[Exception], message: str) -> None:
+    """The error names the option, which of the URLs, and its value without secrets."""
+    with pytest.raises(error, match=message) as raised:
+        parse_urls(urls)
+    assert "secret" not in str(raised.value)

@@ -28,10 +28,10 @@ from .stats import ConnectionStats
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ._fleet import Place
     from ._owner import ConnectionOwner
     from .handshake import UpgradeResponse
     from .interfaces import IWebSocketWire
-    from .options import ServerURL
 
 __all__ = ["ConnectionState", "PooledConnection"]
 
@@ -58,13 +58,13 @@ class PooledConnection:
     @since: 0.1.0
     """
 
-    def __init__(self, id: int, url: ServerURL, owner: ConnectionOwner) -> None:
+    def __init__(self, id: int, place: Place, owner: ConnectionOwner) -> None:
         self.id = id
         self.up = False
         self.occupied_by: FragmentedMessage | None = None
         self.take_plain: Callable[[PlainMessage], None]
         self._owner = owner
-        self._life = Lifecycle(self, url, owner)
+        self._life = Lifecycle(self, place, owner)
         self._proof = ProofOfReceipt(owner.dispatch.unconfirmed)
         self._pings = PingTracker(owner.reactor, self._send_ping, self._mark, self._proved)
         self._alone_with: ConfirmedMessage | None = None
@@ -96,7 +96,7 @@ class PooledConnection:
 
     @property
     def url(self) -> str:
-        """Where it connects to, without credentials and query string."""
+        """The server it is for now, without credentials and query string."""
         return self._life.url.label
 
     @property

@@ -10,6 +10,7 @@ From a URL and options to the endpoint that carries a WebSocket.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
@@ -33,21 +34,23 @@ __all__ = ["build_endpoint", "check_options"]
 
 
 def check_options(
-    url: ServerURL, options: WebSocketOptions, reactor: IReactorTime | None = None
+    urls: Sequence[ServerURL], options: WebSocketOptions, reactor: IReactorTime | None = None
 ) -> None:
     """
     Find, before the first attempt, what each attempt would fail on.
 
+    @param urls: the servers.
     @param reactor: if given, an endpoint string is checked with it as well.
-    @raise ValueError: options contradict each other or the URL; or a TLS certificate cannot be for
-        the host in the URL; or the endpoint string is not a valid one.
+    @raise ValueError: options contradict each other or the URLs; or a TLS certificate cannot be for
+        the host in a URL; or the endpoint string is not a valid one.
     """
     if options.proxy is not None and options.endpoint is not None:
         raise ValueError("proxy and endpoint exclude each other: give one of them")
-    if url.secure:
-        _connection_creator(url, options)
-    elif options.tls is not None:
-        raise ValueError(f"tls needs a wss:// URL, not {url.label!r}")
+    for url in urls:
+        if url.secure:
+            _connection_creator(url, options)
+    if options.tls is not None and not any(url.secure for url in urls):
+        raise ValueError(f"tls needs a wss:// URL, not {', '.join(repr(u.label) for u in urls)}")
     if reactor is not None and isinstance(options.endpoint, str):
         _given_endpoint(reactor, options.endpoint)
 

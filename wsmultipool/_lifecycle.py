@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
     from ._connection import PooledConnection
+    from ._fleet import Place
     from ._owner import LifecycleOwner
     from .handshake import UpgradeRequest, UpgradeResponse
     from .interfaces import IWebSocketWire
@@ -63,19 +64,18 @@ class Lifecycle:
     Decides when a connection connects, is open, and closes.
 
     @ivar state: a L{ConnectionState}.
-    @ivar url: where it connects to.
     @ivar response: the server's latest handshake; C{None} before the first.
     @ivar gave_up: whether it tries no more.
     @ivar opens: how often it has opened.
     """
 
-    def __init__(self, connection: PooledConnection, url: ServerURL, owner: LifecycleOwner) -> None:
+    def __init__(self, connection: PooledConnection, place: Place, owner: LifecycleOwner) -> None:
         self.state: ConnectionState = "idle"
-        self.url = url
         self.response: UpgradeResponse | None = None
         self.gave_up = False
         self.opens = 0
         self._connection = connection
+        self._place = place
         self._owner = owner
         self._clock = owner.reactor
         self._failures = 0
@@ -92,11 +92,15 @@ class Lifecycle:
         self._attempt: Attempt | None = None
         self._timer: IDelayedCall | None = None
         self._failure: Exception | None = None
-        self._not_before = 0.0
         self._opened_at: float | None = None
         self._was_proven = False
         self._stopping = False
         self._gone = Waiters()
+
+    @property
+    def url(self) -> ServerURL:
+        """Where it is connected to, or will be with its next attempt."""
+        return self._place.url
 
     @property
     def stopped(self) -> bool:
@@ -189,7 +193,8 @@ class Lifecycle:
         self._stage = "the headers"
         self._attempt = attempt = Attempt()
         self._set_timer(self._owner.options.open_timeout, self._open_timed_out)
-        transport = self._owner.build_request(self.url).addCallback(self._dial, attempt)
+        request = self._owner.build_request(self.url, self._connection)
+        transport = request.addCallback(self._dial, attempt)
         attempt.wait(transport, self._dialled, self._dialling_failed)
 
     def _dial(self, request: UpgradeRequest, attempt: Attempt) -> Deferred[object]:
@@ -268,7 +273,7 @@ class Lifecycle:
         now = self._clock.seconds()
         retry_after = response.retry_after(now)
         if retry_after is not None:
-            self._not_before = now + retry_after
+            self._place.ask_not_before(now + retry_after)
         if self._failure is None:
             self._failure = UpgradeRejected(response.status, response.reason, retry_after)
         if self.state == "connecting":
@@ -389,10 +394,13 @@ class Lifecycle:
         if self._was_proven:
             self._failures = 0
             self._backoff.reset()
+            self._place.well()
         else:
             self._failures += 1
         if self._stopping and isinstance(error, ConnectionDropped):
             error = None  # as was wanted
+        if isinstance(error, ConnectionFailed):
+            error.url = self.url.label
         was_open = self._opened_at is not None
         self._opened_at = None
         if self.state != "destroyed":
@@ -408,11 +416,20 @@ class Lifecycle:
             self.gave_up = True
             gave_up = GaveUp(self._connection.id, self._failures)
             gave_up.__cause__ = error
+            gave_up.url = self.url.label
             owner.connection_gave_up(self._connection, gave_up)
         else:
-            delay = max(self._backoff.next(), self._not_before - self._clock.seconds())
-            self._not_before = 0.0
-            self._set_timer(delay, self._retry)
+            self._wait_for_retry()
+
+    def _wait_for_retry(self) -> None:
+        now = self._clock.seconds()
+        due = now + self._backoff.next()
+        if self._failures:
+            was = self._place.url
+            due = self._place.failed(due)
+            if self._place.url is not was:
+                self._owner.connection_moved(self._connection, was)
+        self._set_timer(due - now, self._retry)
 
     def _retry(self) -> None:
         self._timer = None

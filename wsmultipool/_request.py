@@ -4,6 +4,8 @@ What to ask the server for, made anew for every attempt.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import signature
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -17,22 +19,42 @@ from .handshake import UpgradeRequest
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
+    from .interfaces import IPooledConnection
     from .options import ServerURL, WebSocketOptions
 
 
-def build_request(url: ServerURL, options: WebSocketOptions) -> Deferred[UpgradeRequest]:
+def build_request(
+    url: ServerURL, options: WebSocketOptions, connection: IPooledConnection
+) -> Deferred[UpgradeRequest]:
     """
+    @param connection: whose attempt it is, for a C{headers} callable that wants to know.
     @return: a Deferred that fires with the request of one attempt, and fails with L{HeadersFailed}
         if the C{headers} callable fails, or returns what is not headers.  Cancelling it cancels
         what that callable started.
     """
     if callable(options.headers):
         # The token it fetches may have replaced one that expired: it is asked every time.
-        headers = call_user(options.headers).addCallback(check_headers)
+        arguments = (connection,) if _needs_argument(options.headers) else ()
+        headers = call_user(options.headers, *arguments).addCallback(check_headers)
         headers.addErrback(_headers_failed)
     else:
         headers = succeed(dict(options.headers or {}))
     return headers.addCallback(_compose, url, options)
+
+
+def _needs_argument(function: Callable[..., object]) -> bool:
+    """
+    Say whether a function cannot be called without an argument.
+    """
+    try:
+        parameters = signature(function)
+    except ValueError:  # some that are not written in Python do not tell
+        return False
+    try:
+        parameters.bind()
+    except TypeError:
+        return True
+    return False
 
 
 def _headers_failed(failure: Failure) -> Deferred[dict[str, str]]:

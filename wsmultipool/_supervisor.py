@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ._connection import PooledConnection
 from ._dispatch import Dispatch
+from ._fleet import Fleet, Place, by_worth
 from ._gate import ConnectGate
 from ._intake import Intake
 from ._request import build_request
@@ -36,6 +37,7 @@ class Supervisor:
     """
     Starts, counts, adds, removes and stops connections, and tells the world what happens to them.
 
+    @param fleet: where they connect to.
     @param events: where that is told.
     @param uniform: the chance in backoff; C{None} for the real one.
     @param ended: called once, when the pool was closed and nothing of it is left.
@@ -44,7 +46,7 @@ class Supervisor:
     def __init__(
         self,
         reactor: IReactorTime,
-        url: ServerURL,
+        fleet: Fleet,
         options: PoolOptions,
         name: str,
         ws_factory: IWebSocketFactory,
@@ -66,7 +68,8 @@ class Supervisor:
         self.connections: list[PooledConnection] = []
         self.closing = False
         self.ended = False
-        self._url = url
+        self._fleet = fleet
+        self._places: dict[PooledConnection, Place] = {}
         self._name = name
         self._logger = logger
         self._events = events
@@ -159,7 +162,7 @@ class Supervisor:
             return
         self._started = True
         self._logger.info(
-            "%s: keeping %d connections to %s", self._name, len(self.connections), self._url
+            "%s: keeping %d connections to %s", self._name, len(self.connections), self._fleet
         )
         self._start_new()
 
@@ -179,10 +182,8 @@ class Supervisor:
                 self.intake.accept()
             if self._started:
                 self._start_new()
-        # Those not open are missed least, most of all those that gave up; then the youngest.
         was_ready = self._ready
-        by_worth = sorted(self.connections, key=lambda c: (c.is_open, not c.gave_up, -c.id))
-        let_go = [self._let_go(connection) for connection in by_worth[: max(0, present - size)]]
+        let_go = [self._let_go(each) for each in reversed(by_worth(self._places)[size:])]
         if was_ready and size <= present:
             self._ready = True  # as before, which is no news
         self._check_ready()
@@ -190,7 +191,9 @@ class Supervisor:
 
     def _add(self, number: int) -> None:
         for _ in range(number):
-            connection = PooledConnection(self._next_id, self._url, self)
+            place = self._fleet.place()
+            connection = PooledConnection(self._next_id, place, self)
+            self._places[connection] = place
             connection.set_receiving(self._receiving)
             self._next_id += 1
             self.connections.append(connection)
@@ -199,6 +202,7 @@ class Supervisor:
 
     def _let_go(self, connection: PooledConnection) -> Deferred[None]:
         self.connections.remove(connection)
+        self._places.pop(connection).leave()
         gone = self._leaving[connection] = Deferred()
         connection.stop(1000, "")
         return gone
@@ -289,8 +293,10 @@ class Supervisor:
 
     # What connections tell (ConnectionOwner)
 
-    def build_request(self, url: ServerURL) -> Deferred[UpgradeRequest]:
-        return build_request(url, self.options.ws_options)
+    def build_request(
+        self, url: ServerURL, connection: PooledConnection
+    ) -> Deferred[UpgradeRequest]:
+        return build_request(url, self.options.ws_options, connection)
 
     def connection_upgraded(self, connection: PooledConnection) -> None:
         assert connection.response is not None
@@ -302,7 +308,7 @@ class Supervisor:
         self._events.emit("unexpected-response", request, response, connection.id)
 
     def connection_opened(self, connection: PooledConnection) -> None:
-        self._logger.info("%s: connection %d is open", self._name, connection.id)
+        self._logger.info("%s: %s is open", self._name, self._named(connection))
         # What waits goes first: a message sent by a handler of the event must not overtake it.
         self.dispatch.opened(connection)
         self._events.emit("open", connection.id)
@@ -336,17 +342,26 @@ class Supervisor:
     ) -> None:
         if error is not None:
             if self._events.listeners("error"):
-                self._logger.warn("%s: connection %d: %s", self._name, connection.id, error)
+                self._logger.warn("%s: %s: %s", self._name, self._named(connection), error)
             self._events.emit("error", error, connection.id)
         if was_open:
-            self._logger.info("%s: connection %d closed (%d)", self._name, connection.id, code)
+            self._logger.info("%s: %s closed (%d)", self._name, self._named(connection), code)
             self._events.emit("close", connection.id, code, reason)
             if connection is self._last_to_leave and not self.open_count:
                 self._logger.warn("%s: no connection is open", self._name)
                 self._events.emit("pool:empty")
 
+    def connection_moved(self, connection: PooledConnection, was: ServerURL) -> None:
+        name = self._fleet.name(connection.id, was.label)
+        self._logger.info("%s: %s will try %s next", self._name, name, connection.url)
+
+    def _named(self, connection: PooledConnection) -> str:
+        return self._fleet.name(connection.id, connection.url)
+
     def connection_gave_up(self, connection: PooledConnection, error: GaveUp) -> None:
-        self._logger.error("%s: %s", self._name, error)
+        self._places[connection].leave()
+        gave_up = "%s: %s gave up after %d attempts"
+        self._logger.error(gave_up, self._name, self._named(connection), error.attempts)
         self._events.emit("error", error, connection.id)
         if self.exhausted and self._drained is not None:
             self._drained()  # there is nothing any more to drain to

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import NamedTuple
@@ -16,7 +17,14 @@ from urllib.parse import quote, unquote
 
 from ._validation import check_integer, suggesting
 
-__all__ = ["ProxyOptions", "ServerURL", "basic_authorization", "check_host", "endpoint_label"]
+__all__ = [
+    "ProxyOptions",
+    "ServerURL",
+    "basic_authorization",
+    "check_host",
+    "endpoint_label",
+    "parse_urls",
+]
 
 _DEFAULT_PORTS = {True: 443, False: 80}
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
@@ -65,9 +73,15 @@ class ServerURL:
         @raise ValueError: C{url} is not a valid WebSocket URL.  The message shows it without
             query string and credentials.
         """
-        parts = _split("url", url, {"ws": False, "wss": True}, "ws:// or wss://")
+        return cls._parse("url", url)
+
+    @classmethod
+    def _parse(cls, option: str, url: str) -> ServerURL:
+        parts = _split(option, url, {"ws": False, "wss": True}, "ws:// or wss://")
         if parts.fragment:
-            raise ValueError(f"url must not have a fragment (RFC 6455, section 3): {redact(url)}")
+            raise ValueError(
+                f"{option} must not have a fragment (RFC 6455, section 3): {redact(url)}"
+            )
         port = parts.port or _DEFAULT_PORTS[parts.secure]
         resource = quote((parts.path or "/") + parts.query, safe=_RESOURCE_SAFE)
         return cls(parts.secure, parts.host, port, resource, parts.credentials)
@@ -95,6 +109,31 @@ class ServerURL:
 
     def __repr__(self) -> str:
         return f"<ServerURL {self.label}>"
+
+
+def parse_urls(url: object) -> tuple[ServerURL, ...]:
+    """
+    Parse what a pool takes for its servers: one URL, or a sequence of them.
+
+    @return: one or more, all different.
+    @raise TypeError: it is neither, or an element is not a C{str}.
+    @raise ValueError: a URL is not valid, or given twice, or there is none.  The message shows
+        which one, without query string and credentials.
+    """
+    if isinstance(url, str):
+        return (ServerURL.parse(url),)
+    if not isinstance(url, Sequence) or isinstance(url, (bytes, bytearray, memoryview)):
+        # Not a set, either: the order decides which connection begins where.
+        raise TypeError(f"url must be a URL or a sequence of URLs, not {type(url).__name__}")
+    if not url:
+        raise ValueError(f"url must be a URL or a sequence of URLs, not an empty {url!r}")
+    places: dict[ServerURL, int] = {}
+    for index, each in enumerate(url):
+        parsed = ServerURL._parse(f"url[{index}]", each)
+        first = places.setdefault(parsed, index)
+        if first != index:
+            raise ValueError(f"url[{index}] is the same as url[{first}]: {redact(each)}")
+    return tuple(places)
 
 
 @suggesting

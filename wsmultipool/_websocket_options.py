@@ -28,8 +28,13 @@ from ._version import __version__
 if TYPE_CHECKING:
     from OpenSSL.SSL import Context
 
+    from ._connection import PooledConnection
+
     Headers = Mapping[str, str]
-    HeadersSource = Headers | Callable[[], Headers | Awaitable[Headers]]
+    FreshHeaders = Headers | Awaitable[Headers]
+    HeadersSource = (
+        Headers | Callable[[], FreshHeaders] | Callable[[PooledConnection], FreshHeaders]
+    )
 
 __all__ = ["Compression", "WebSocketOptions", "check_headers"]
 
@@ -95,10 +100,11 @@ class WebSocketOptions:
     Its C{repr} shows the names of headers, not their values, and no password or key.
 
     @ivar protocols: the subprotocols to offer, in order of preference; a C{str} means just one.
-    @ivar headers: headers to add to the handshake: a mapping; or a callable without arguments that
-        is called for every attempt, and returns one, or a Deferred or awaitable of one, for tokens
-        that expire; or C{None}.  C{Host}, C{User-Agent}, C{Origin} and C{Authorization} given here
-        replace the ones made from other options.
+    @ivar headers: headers to add to the handshake: a mapping; or a callable that is called for
+        every attempt, and returns one, or a Deferred or awaitable of one, for tokens that expire;
+        or C{None}.  The callable takes no argument or, to see by its C{url} which server it is for,
+        the L{PooledConnection<wsmultipool.PooledConnection>}.  C{Host}, C{User-Agent}, C{Origin}
+        and C{Authorization} given here replace the ones made from other options.
     @ivar origin: the C{Origin} header; C{None} for none.
     @ivar user_agent: the C{User-Agent} header; C{None} for none.
     @ivar compression: whether to offer permessage-deflate, or how.

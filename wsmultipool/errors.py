@@ -244,7 +244,12 @@ class PingTimeout(PoolError, TimeoutError):
 class ConnectionFailed(PoolError):
     """
     An attempt to connect, or an open connection, failed.  The pool goes on trying.
+
+    @ivar url: the server that this is about, without credentials and query string; C{None} before
+        the connection has reported it.
     """
+
+    url: str | None = None
 
 
 class HeadersFailed(ConnectionFailed):

@@ -232,7 +232,7 @@ class IPooledConnection(Interface):
     id: int = Attribute("The number that events and stats call this connection by, from 0.")
     state: str = Attribute("C{idle connecting open closing closed destroyed}")
     is_open: bool = Attribute("True while it may take traffic of the pool.")
-    url: str = Attribute("Where it connects to, without credentials and query string.")
+    url: str = Attribute("The server it is for now, without credentials and query string.")
     protocol: str | None = Attribute("The negotiated subprotocol; C{None} without one.")
     response: UpgradeResponse | None = Attribute("The server's handshake; C{None} before it.")
     buffered_bytes: int = Attribute("Payload bytes taken and, as far as known, not yet written.")

@@ -73,8 +73,8 @@ class PoolOptions:
         random, up to that.
     @ivar max_reconnect_interval: what this ceiling grows to at most.
     @ivar reconnect_backoff_multiplier: how much it grows by with each consecutive failure.
-    @ivar max_reconnect_attempts: consecutive failures after which one connection gives up; C{None}
-        for never.
+    @ivar max_reconnect_attempts: consecutive failures, at all servers together, after which one
+        connection gives up; C{None} for never.
     @ivar min_uptime: how long a connection must stay open before its failures are forgotten.
     @ivar open_timeout: for TCP, TLS, the WebSocket handshake and C{on_connect} together.
     @ivar close_timeout: for the closing handshake; then the connection is aborted.
@@ -90,7 +90,8 @@ class PoolOptions:
         or an awaitable.  C{None} for nothing to do.
     @ivar max_deliveries: how often one confirmed message may be written; 1 for never twice.
     @ivar max_connecting: attempts under way at once; C{None} for no limit.
-    @ivar name: names the pool in logs, metrics and pages; C{None} to use the host in the URL.
+    @ivar name: names the pool in logs, metrics and pages; C{None} to use the host in the URL,
+        or in the first of several.
     @ivar logger: where to log: an L{IPoolLogger}, a L{logging.Logger} or a
         L{twisted.logger.Logger}; C{False} for nowhere; C{None} for Twisted's log.
     @ivar ws_factory: makes endpoint and protocol of each attempt; C{None} for

@@ -8,7 +8,7 @@ there becomes an event here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList, fail, succeed
@@ -18,16 +18,18 @@ from zope.interface import implementer
 from ._arguments import check_close, check_ping, check_timeout
 from ._autobahn import WebSocketFactory
 from ._endpoints import check_options
+from ._fleet import Fleet
 from ._flush import Flushing
 from ._pool_logger import as_pool_logger, guarded
 from ._streams import MessageStream
 from ._supervisor import Supervisor
+from ._urls import parse_urls
 from ._validation import check_bool, check_integer
 from .errors import NotConnected, PoolClosed
 from .events import EventEmitter
 from .interfaces import IWebSocketPool
 from .messages import SendData
-from .options import PoolOptions, ServerURL, TLSOptions
+from .options import PoolOptions, TLSOptions
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -49,7 +51,8 @@ class ReconnectingPoolFactory(EventEmitter):
     """
     Keeps C{pool_size} WebSocket connections to one service open, and is used like one connection.
 
-    @param url: a C{ws://} or C{wss://} URL.
+    @param url: a C{ws://} or C{wss://} URL, or a sequence of them, all different: servers of the
+        same service.  Connections are spread over them evenly; one that keeps failing moves on.
     @param reactor: an C{IReactorTime}, and whatever the endpoints need; C{None} for the global
         reactor, which is not imported otherwise.
     @param start: begin to connect on the reactor's next turn, or as soon as it runs; false waits
@@ -58,7 +61,7 @@ class ReconnectingPoolFactory(EventEmitter):
     @ivar options: the L{PoolOptions} it was built with.
     @ivar name: what logs call it.
     @raise TypeError: an option is unknown, or of the wrong type.
-    @raise ValueError: the URL, or the value of an option, is not valid.
+    @raise ValueError: a URL, or the value of an option, is not valid.
     @since: 0.1.0
     """
 
@@ -67,14 +70,14 @@ class ReconnectingPoolFactory(EventEmitter):
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         *,
         reactor: IReactorTime | None = None,
         start: bool = True,
         **options: Unpack[PoolOptionsDict],
     ) -> None:
         super().__init__()
-        parsed = ServerURL.parse(url)
+        fleet = Fleet(parse_urls(url))
         checked = PoolOptions.from_keywords(options)
         check_bool("start", start)
         if reactor is None:
@@ -83,16 +86,16 @@ class ReconnectingPoolFactory(EventEmitter):
             reactor = IReactorTime(global_reactor)
         elif not IReactorTime.providedBy(reactor):
             raise TypeError(f"reactor: {reactor!r} does not provide IReactorTime")
-        check_options(parsed, checked.ws_options, reactor)
+        check_options(fleet.urls, checked.ws_options, reactor)
         self.options = checked
-        self.name = checked.name or parsed.host
-        self._url = parsed
+        self.name = checked.name or fleet.urls[0].host
+        self._fleet = fleet
         self._logger = guarded(as_pool_logger(checked.logger))
         self._streams: set[MessageStream] = set()
         self._holders: set[object] = set()
         self._supervisor = Supervisor(
             reactor,
-            parsed,
+            fleet,
             checked,
             self.name,
             checked.ws_factory or WebSocketFactory(),
@@ -109,12 +112,14 @@ class ReconnectingPoolFactory(EventEmitter):
             self._logger.warn(
                 "%s: verify=False: the server's certificate is not checked", self.name
             )
+        if len({each.secure for each in fleet.urls}) == 2:
+            self._logger.warn("%s: connections to its ws:// URLs are not encrypted", self.name)
         self._start_call: IDelayedCall | None = None
         if start:
             self._start_call = reactor.callLater(0, self._start_on_time)
 
     def __repr__(self) -> str:
-        return f"<ReconnectingPoolFactory {self.name} {self._url.label}>"
+        return f"<ReconnectingPoolFactory {self.name} {self._fleet!r}>"
 
     # Starting
 
@@ -464,7 +469,8 @@ class ReconnectingPoolFactory(EventEmitter):
             stream.end()
 
     def _unheard_error(self, error: Exception, connection_id: int) -> None:
-        self._logger.error("%s: connection %d: %s", self.name, connection_id, error)
+        named = self._fleet.name(connection_id, getattr(error, "url", None))
+        self._logger.error("%s: %s: %s", self.name, named, error)
 
 
 def _each(deferreds: list[Deferred[_T]]) -> Deferred[list[tuple[bool, _T | Failure]]]:

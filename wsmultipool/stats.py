@@ -20,7 +20,8 @@ class ConnectionStats:
 
     @ivar id: the number that events call this connection by, from 0.
     @ivar state: C{idle}, C{connecting}, C{open}, C{closing}, C{closed} or C{destroyed}.
-    @ivar url: where it connects to, without credentials and query string.
+    @ivar url: where it is connected to, or will be with its next attempt, without credentials and
+        query string.
     @ivar uptime: seconds since it opened; C{None} while it is not open.
     @ivar attempts: consecutive failures to connect, as backoff counts them; 0 once it has stayed
         open for C{min_uptime}.

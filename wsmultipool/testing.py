@@ -17,7 +17,7 @@ with Autobahn at both ends; every run of a test is exactly like the one before::
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -27,6 +27,7 @@ from twisted.python.failure import Failure
 
 from ._autobahn import WebSocketFactory
 from ._memory_server import MemoryPeer, MemoryServer
+from ._urls import parse_urls
 from .pool import ReconnectingPoolFactory
 
 if TYPE_CHECKING:
@@ -43,47 +44,58 @@ _T = TypeVar("_T")
 
 class _MemoryFactory(WebSocketFactory):
     """
-    Connects every connection to the server in memory, whatever the URL.
+    Connects every connection to the server in memory that stands for its URL.
     """
 
-    def __init__(self, server: MemoryServer) -> None:
+    def __init__(self, servers: Mapping[ServerURL, MemoryServer]) -> None:
         super().__init__()
-        self._server = server
+        self._servers = servers
 
     def build_endpoint(
         self, reactor: IReactorTime, url: ServerURL, options: PoolOptions
     ) -> IStreamClientEndpoint:
-        return self._server
+        return self._servers[url]
 
 
 class MemoryPool:
     """
-    A pool, its clock, and its server.
+    A pool, its clock, and its server, or its servers.
 
     @param url: as of L{ReconnectingPoolFactory}; TLS is not done, whatever it says.
-    @param server: C{None} for one that accepts everything.
+    @param server: the server for every URL, or a sequence of one for each; C{None} for one for each
+        that accepts everything.
     @param uniform: takes the place of chance in backoff: called with 0 and the ceiling, it returns
         the delay.  C{None} for always the ceiling, so that a test knows when a retry comes.
     @param clock: C{None} for a new one.
     @param options: of the pool.  It does not start by itself.
     @ivar pool: the L{ReconnectingPoolFactory}.
-    @ivar server: the L{MemoryServer}.
+    @ivar server: the L{MemoryServer}, of the first URL if there are several.
+    @ivar servers: all of them, in the order of their URLs.
     @ivar clock: the L{Clock<twisted.internet.task.Clock>} that both run on; use L{advance}.
     @since: 0.1.0
     """
 
     def __init__(
         self,
-        url: str = "ws://memory.test/",
+        url: str | Sequence[str] = "ws://memory.test/",
         *,
-        server: MemoryServer | None = None,
+        server: MemoryServer | Sequence[MemoryServer] | None = None,
         uniform: Callable[[float, float], float] | None = None,
         clock: Clock | None = None,
         **options: Unpack[PoolOptionsDict],
     ) -> None:
         self.clock = clock or Clock()
-        self.server = server or MemoryServer(self.clock)
-        options.setdefault("ws_factory", _MemoryFactory(self.server))
+        urls = parse_urls(url)
+        if server is None:
+            server = [MemoryServer(self.clock) for _ in urls]
+        elif isinstance(server, MemoryServer):
+            server = [server] * len(urls)
+        elif len(server) != len(urls):
+            raise ValueError(f"server: {len(server)} servers were given for {len(urls)} URLs")
+        self.servers = list(server)
+        self.server = self.servers[0]
+        by_url = dict(zip(urls, self.servers, strict=True))
+        options.setdefault("ws_factory", _MemoryFactory(by_url))
         self.pool = _build_pool(uniform or _the_ceiling, url, self.clock, options)
 
     def open(self) -> None:
@@ -155,7 +167,8 @@ class MemoryPool:
         self.settle()
         left = self.clock.getDelayedCalls()
         assert not left, f"delayed calls are left: {left}"
-        connected = [peer for peer in self.server.peers if peer._protocol.transport.peer.connected]
+        peers = [peer for server in self.servers for peer in server.peers]
+        connected = [peer for peer in peers if peer._protocol.transport.peer.connected]
         assert not connected, f"{len(connected)} transports are left"
 
 
@@ -164,7 +177,10 @@ def _the_ceiling(low: float, high: float) -> float:
 
 
 def _build_pool(
-    uniform: Callable[[float, float], float], url: str, clock: Clock, options: PoolOptionsDict
+    uniform: Callable[[float, float], float],
+    url: str | Sequence[str],
+    clock: Clock,
+    options: PoolOptionsDict,
 ) -> ReconnectingPoolFactory:
     class Pool(ReconnectingPoolFactory):
         _uniform = staticmethod(uniform)
