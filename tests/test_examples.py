@@ -186,6 +186,16 @@ async def test_fresh_tokens() -> None:
 
 
 @within(60)
+async def test_fleet() -> None:
+    """What a dead server had goes to the others evenly; growing and shrinking undoes it."""
+    assert await output_of("fleet.py") == (
+        "open: 2 at A, 2 at B, 2 at C\n"
+        "B is dead: 3 at A, 0 at B, 3 at C\n"
+        "B is back: 2 at A, 2 at B, 2 at C\n"
+    )
+
+
+@within(60)
 async def test_subscribe() -> None:
     """Every connection is set up before it is open, and again after it was lost."""
     output = await output_of("subscribe.py")

@@ -20,6 +20,7 @@ from zope.interface import implementer
 
 from wsmultipool import (
     Compression,
+    ConnectionFailed,
     ConnectionStats,
     DeliveryUnknown,
     ExponentialBackoff,
@@ -39,7 +40,7 @@ from wsmultipool import (
     WebSocketOptions,
     create_console_logger,
 )
-from wsmultipool.testing import MemoryPeer, MemoryPool
+from wsmultipool.testing import MemoryPeer, MemoryPool, MemoryServer
 
 
 async def log_in(connection: PooledConnection) -> None:
@@ -47,6 +48,10 @@ async def log_in(connection: PooledConnection) -> None:
     assert_type(await connection.send("token", confirm=True), int)
     connection.send("token", confirm="yes")  # type: ignore[arg-type]
     assert_type(connection.latency, float | None)
+
+
+def headers_of(connection: PooledConnection) -> dict[str, str]:
+    return {"X-For": connection.url}
 
 
 async def fresh_headers() -> dict[str, str]:
@@ -60,6 +65,10 @@ def build(reactor: IReactorTime) -> ReconnectingPoolFactory:
     ReconnectingPoolFactory("ws://example.com", max_deliveries=1.5)  # type: ignore[arg-type]
     ReconnectingPoolFactory("ws://example.com", logger=logging.getLogger(), ws_options="chat")
     ReconnectingPoolFactory("ws://example.com", logger=False, ws_options=["a", "b"])
+    ReconnectingPoolFactory(["wss://a.example.com", "wss://b.example.com"], pool_size=4)
+    ReconnectingPoolFactory(("ws://a", "ws://b"), ws_options=WebSocketOptions(headers=headers_of))
+    ReconnectingPoolFactory([b"ws://a"])  # type: ignore[list-item]
+    ReconnectingPoolFactory({"ws://a"})  # type: ignore[arg-type]
     return ReconnectingPoolFactory(
         "wss://example.com",
         reactor=reactor,
@@ -155,5 +164,7 @@ def in_memory() -> None:
     memory = MemoryPool(pool_size=2, balancer=Favourite())
     assert_type(memory.clock, Clock)
     assert_type(memory.server.peers, list[MemoryPeer])
+    assert_type(MemoryPool(["ws://a", "ws://b"]).servers, list[MemoryServer])
+    assert_type(ConnectionFailed().url, str | None)
     assert_type(memory.result(memory.pool.send("x")), int)
     assert_type(ExponentialBackoff(1, 30).next(), float)

@@ -4,7 +4,7 @@ What integration tests are given: servers and pools that end with the test, and 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,9 @@ def start_pool(stack: AsyncExitStack) -> StartPool:
     Start a pool that is closed after the test; see L{watched_pool}.
     """
 
-    def start_pool(url: str, **options: Any) -> tuple[ReconnectingPoolFactory, Journal]:
+    def start_pool(
+        url: str | Sequence[str], **options: Any
+    ) -> tuple[ReconnectingPoolFactory, Journal]:
         pool, journal = watched_pool(url, **options)
         stack.push_async_callback(lambda: limited(pool.close(), 10))
         return pool, journal

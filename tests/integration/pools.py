@@ -4,6 +4,7 @@ Pools as the tests want them: reconnecting fast, and with every event written do
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, get_args
 
@@ -13,7 +14,9 @@ from .journal import Journal
 from .running_reactor import reactor
 
 
-def watched_pool(url: str, **options: Any) -> tuple[ReconnectingPoolFactory, Journal]:
+def watched_pool(
+    url: str | Sequence[str], **options: Any
+) -> tuple[ReconnectingPoolFactory, Journal]:
     """
     Build a pool of one connection, unless told otherwise, and a journal of its events.
     """

@@ -4,7 +4,7 @@ The types of the fixtures that start things for the length of a test.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -31,4 +31,6 @@ class ProcessServer(Protocol):
 class StartPool(Protocol):
     """C{start_pool}: build a pool and the journal of its events; the end of the test closes it."""
 
-    def __call__(self, url: str, **options: Any) -> tuple[ReconnectingPoolFactory, Journal]: ...
+    def __call__(
+        self, url: str | Sequence[str], **options: Any
+    ) -> tuple[ReconnectingPoolFactory, Journal]: ...
