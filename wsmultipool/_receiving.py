@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
@@ -32,6 +33,12 @@ from ._parsing import ParsingProtocol
 from ._partial_message import PartialMessage
 from .errors import ConnectionDropped, ProtocolViolation
 from .interfaces import IWireListener
+
+# Twisted reads so much at once.  When it got all of that there is more to be read, and where the
+# messages are not short it pays to read that in one piece: less has to be put together again.
+_FULL_READ = 65536
+_READ_ON_FROM_SIZE = 512
+_LONG_READ = 1024 * 1024
 
 
 class ReceivingProtocol(ParsingProtocol):
@@ -66,11 +73,14 @@ class ReceivingProtocol(ParsingProtocol):
         self._batch: MessageBatch | None = None
         self._partial: PartialMessage | None = None
         self._longest = sys.maxsize
+        self._socket: Any = None
 
     def makeConnection(self, transport: Any) -> None:
         if self._given_up:  # and yet an endpoint connects it
             transport.abortConnection()
         else:
+            if IReadDescriptor.providedBy(transport):  # with TLS there is more to do than to read
+                self._socket = transport.getHandle()
             super().makeConnection(transport)  # type: ignore[no-untyped-call]
 
     def connectionMade(self) -> None:
@@ -132,9 +142,26 @@ class ReceivingProtocol(ParsingProtocol):
             # A handler has had the transport deliver more while it is being called.
             self._arrived.append(data)
         else:
+            frames = self.ordinary_frames
             self._append(data)
             self._guarded(self._consume)
+            if len(data) >= _FULL_READ:
+                self._read_on(self.ordinary_frames - frames)
         self.listener.wire_read()
+
+    def _read_on(self, frames: int) -> None:
+        """
+        Read more from the socket, after C{frames} frames that took all that Twisted has read.
+        """
+        short = frames > _FULL_READ // _READ_ON_FROM_SIZE
+        if self._socket is None or short or not self._receiving or self.state != self.STATE_OPEN:
+            return
+        try:
+            data = self._socket.recv(_LONG_READ)
+        except OSError:  # there is no more now, or Twisted will hear of the same
+            return
+        self._append(data)
+        self._guarded(self._consume)
 
     def consumeData(self) -> None:
         """
