@@ -140,6 +140,51 @@ def test_confirmed_messages_that_are_given_up_are_unknown() -> None:
     memory.close()
 
 
+def test_losses_of_later_messages_do_not_delay_it() -> None:
+    """
+    It is about what was accepted before the call.  A connection that had some of it is lost: it
+    waits for the one that has it now.  Others are lost as well, and it does not start anew.
+    """
+    memory, server = pool_of(3)
+    server.hold()
+    sent = fate(memory.pool.send("earlier", confirm=True))
+    flushed = fate(memory.pool.flush())
+    memory.settle()
+    later = [fate(memory.pool.send("later", confirm=True)) for _ in range(2)]
+    memory.settle()
+    server.peers[0].drop()
+    memory.settle()
+    behind_earlier = len(server.pongs[1].asked)
+    server.peers[2].drop()
+    memory.settle()
+    assert texts(server.peers[1]) == ["later", "earlier", "later"]
+    assert (sent, flushed) == ([], [])
+    server.pongs[1].answer(*server.pongs[1].asked[:behind_earlier])
+    memory.settle()
+    assert (sent, flushed, later) == ([1], [None], [[1], []])
+    memory.close()
+
+
+def test_a_loss_while_it_waits_for_another_connection_delays_nothing() -> None:
+    """
+    A connection that is lost with plain messages has nothing to give back: the flush ends as soon
+    as the others have answered, whatever they have taken since.
+    """
+    memory, server = pool_of(2)
+    server.hold()
+    send(memory, "one", "two")
+    flushed = fate(memory.pool.flush())
+    memory.settle()
+    send(memory, "three", "four")
+    memory.settle()
+    server.peers[1].drop()
+    memory.settle()
+    server.pongs[0].answer(*server.pongs[0].asked)
+    memory.settle()
+    assert unknown(flushed).messages == 2
+    memory.close()
+
+
 def test_two_at_once_both_report_a_loss() -> None:
     """
     Each was called before it.

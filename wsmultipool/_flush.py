@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Flushing:
     """
     Waits until what was accepted has left the backlog, and then for a pong on each connection that
-    has written any of it.
+    has something unproven; and once more, if one that is lost has given any of it back.  What else
+    is lost meanwhile does not matter: losses alone can't keep a flush from its end.
 
     @param connections: returns all there are.
     """
@@ -46,22 +47,29 @@ class Flushing:
         return flushed
 
     async def _flush(self, sequence: int) -> None:
-        dispatch = self._dispatch
+        losses = self._dispatch.losses
         reported = self._reported
-        all_proven = False
-        while not all_proven:
-            while dispatch.backlog.has_older(sequence):
-                await dispatch.when_less_waits()
-            proofs = [connection.when_proven() for connection in self._connections()]
-            all_proven = True
-            for proof in proofs:
-                if proof is not None:
-                    # A connection that is lost may give back confirmed messages: once more, then.
-                    all_proven &= await proof
-        unknown = dispatch.losses.unknown - reported
+        with losses.watching(sequence) as returns:
+            await self._prove(sequence)
+            while returns.any:
+                returns.any = False
+                await self._prove(sequence)
+        unknown = losses.unknown - reported
         if unknown:
-            self._reported = dispatch.losses.unknown
+            self._reported = losses.unknown
             raise DeliveryUnknown(unknown, 1)
+
+    async def _prove(self, sequence: int) -> None:
+        """
+        Wait until all that is concerned was taken, and each connection has proven that it has
+        arrived, or is lost.
+        """
+        dispatch = self._dispatch
+        while dispatch.backlog.has_older(sequence):
+            await dispatch.when_less_waits()
+        for proof in [connection.when_proven() for connection in self._connections()]:
+            if proof is not None:
+                await proof
 
 
 def _too_late(_: Any, timeout: float) -> None:

@@ -6,7 +6,8 @@ the others hear.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .errors import DeliveryUnknown, FragmentLost, NotConnected, PoolError
@@ -15,6 +16,20 @@ if TYPE_CHECKING:
     from ._backlog import Backlog
     from ._fragments import FragmentedMessage
     from .messages import Message
+
+
+class Returns:
+    """
+    Whether any message accepted before C{sequence} has come back from a connection that was lost.
+    """
+
+    def __init__(self, sequence: int) -> None:
+        self.any = False
+        self._sequence = sequence
+
+    def note(self, messages: Iterable[Message]) -> None:
+        """These have come back, or would have."""
+        self.any = self.any or any(m.is_for_pool and m.sequence < self._sequence for m in messages)
 
 
 class Losses:
@@ -41,6 +56,19 @@ class Losses:
         self.unheard = 0
         self._backlog = backlog
         self._max_deliveries = max_deliveries
+        self._watching: set[Returns] = set()
+
+    @contextmanager
+    def watching(self, sequence: int) -> Iterator[Returns]:
+        """
+        Watch, for the length of the context, whether messages older than C{sequence} come back.
+        """
+        returns = Returns(sequence)
+        self._watching.add(returns)
+        try:
+            yield returns
+        finally:
+            self._watching.discard(returns)
 
     def sort_unwritten(
         self, unwritten: Iterable[Message], interrupted: FragmentedMessage | None
@@ -52,6 +80,9 @@ class Losses:
         @param interrupted: the fragmented message that the connection was in the middle of.
         @return: the messages for which a place is to be found, or which are to be L{reject}ed.
         """
+        unwritten = list(unwritten)
+        for returns in self._watching:
+            returns.note(unwritten)
         whole = []
         in_pieces: dict[FragmentedMessage, list[Message]] = {}
         if interrupted is not None:
@@ -76,6 +107,9 @@ class Losses:
         @return: the messages that are written once more, for which a place is to be found; and
             those for which it was the last time, which are to be L{drop}ped.
         """
+        unconfirmed = list(unconfirmed)
+        for returns in self._watching:
+            returns.note(unconfirmed)
         again = []
         given_up = []
         whole = []
