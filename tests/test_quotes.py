@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from wsmultipool import ServerURL, UpgradeRequest
-from wsmultipool._quotes import LONGEST_QUOTE, quote, secrets_of
+from wsmultipool._quotes import LONGEST_QUOTE, quote, secrets_for_proxy, secrets_of
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,21 @@ def test_a_path_is_no_secret() -> None:
     """It is in every error and log anyway."""
     request = UpgradeRequest(url=ServerURL.parse("ws://example.com/feed"), host="example.com")
     assert secrets_of(request) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("no dialer here", "no *** here"),
+        ("forwarded for dialer:pass phrase", "forwarded for ***:***"),
+        ("unknown Basic ZGlhbGVyOnBhc3MgcGhyYXNl", "unknown ***"),
+        ("unknown ZGlhbGVyOnBhc3MgcGhyYXNl", "unknown ***"),
+    ],
+)
+def test_a_quote_does_not_repeat_what_the_proxy_was_told(text: str, quoted: str) -> None:
+    """A proxy may pass its credentials on to the server, and that one may quote them."""
+    request = UpgradeRequest(url=ServerURL.parse("ws://example.com/feed"), host="example.com")
+    assert quote(text, secrets_of(request, ("dialer", "pass phrase"))) == quoted
+    assert quote(text, secrets_for_proxy(("dialer", "pass phrase"))) == quoted
+    assert quote(text, secrets_of(request)) == text
+    assert secrets_for_proxy(None) == []

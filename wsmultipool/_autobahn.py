@@ -38,6 +38,7 @@ from ._reasons import in_words
 from ._receiving import ReceivingProtocol
 from ._rejection import RejectionReader
 from ._settings import Settings, Silent
+from ._urls import ProxyOptions
 from ._write_queue import Entry, WriteQueue
 from .errors import (
     ConnectionDropped,
@@ -82,9 +83,15 @@ class PoolProtocol(ReceivingProtocol):
     localCloseCode: Any
     localCloseReason: Any
 
-    def __init__(self, request: UpgradeRequest, compression_threshold: int) -> None:
+    def __init__(
+        self,
+        request: UpgradeRequest,
+        compression_threshold: int,
+        proxy_credentials: tuple[str, str] | None = None,
+    ) -> None:
         super().__init__()
         self._request = request
+        self._proxy_credentials = proxy_credentials
         self._compression_threshold = compression_threshold
         self._compressing = False
         self._deflater: Deflater | None = None
@@ -213,12 +220,15 @@ class PoolProtocol(ReceivingProtocol):
                 self.data = head + self.data[end + 4 :]
                 super().processHandshake()  # type: ignore[no-untyped-call]
             else:
-                self._rejection = RejectionReader(secrets_of(self._request))
+                self._rejection = RejectionReader(self._secrets())
                 self._read_rejection(self._rejection)
 
     def failHandshake(self, reason: str) -> None:
-        self._error = HandshakeInvalid(quote(reason, secrets_of(self._request)))
+        self._error = HandshakeInvalid(quote(reason, self._secrets()))
         self.dropConnection(abort=True)
+
+    def _secrets(self) -> list[str]:
+        return secrets_of(self._request, self._proxy_credentials)
 
     def _read_rejection(self, reader: RejectionReader, at_end: bool = False) -> None:
         data, self.data = self.data, b""
@@ -236,7 +246,7 @@ class PoolProtocol(ReceivingProtocol):
     def onConnect(self, response: ConnectionResponse) -> None:
         self._response = UpgradeResponse(
             status=101,
-            reason=quote(" ".join(self.http_status_line.split()[2:]), secrets_of(self._request)),
+            reason=quote(" ".join(self.http_status_line.split()[2:]), self._secrets()),
             headers=response.headers,
             protocol=response.protocol,
             extensions=tuple(e.EXTENSION_NAME for e in response.extensions),
@@ -338,6 +348,10 @@ class WebSocketFactory:
         if self._settings is None:
             # One for all: it is what takes memory and time in Autobahn's client.
             self._settings = Settings(options)
-        protocol = PoolProtocol(request, options.ws_options.compression_threshold)
+        websocket = options.ws_options
+        proxy = None if websocket.proxy is None else ProxyOptions.of(websocket.proxy)
+        protocol = PoolProtocol(
+            request, websocket.compression_threshold, proxy and proxy.credentials
+        )
         protocol.factory = self._settings
         return protocol

@@ -26,7 +26,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ._quotes import quote
+from ._quotes import quote, secrets_for_proxy
 from ._urls import basic_authorization, endpoint_label
 from .errors import ProxyRefused
 
@@ -70,7 +70,8 @@ class ProxyEndpoint:
             proxy does not open it, and with whatever the proxy's endpoint fails with.  Cancelling
             it drops the connection to the proxy.
         """
-        factory = _TunnelFactory(self._request(), self._secrets(), protocolFactory)
+        secrets = secrets_for_proxy(self._credentials)
+        factory = _TunnelFactory(self._request(), secrets, protocolFactory)
         connecting = self._proxy.connect(factory)
         # Returned from a callback, the second Deferred is also what a later cancel() reaches.
         return connecting.addCallback(lambda tunnel: cast(_Tunnel, tunnel).established)
@@ -81,10 +82,6 @@ class ProxyEndpoint:
         if self._credentials is not None:
             lines.append(f"Proxy-Authorization: {basic_authorization(self._credentials)}")
         return "\r\n".join([*lines, "", ""]).encode("ascii")
-
-    def _secrets(self) -> list[str]:
-        credentials = self._credentials
-        return [] if credentials is None else [basic_authorization(credentials), *credentials]
 
 
 @implementer(IProtocolFactory)

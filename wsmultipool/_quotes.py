@@ -11,6 +11,8 @@ import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from ._urls import basic_authorization
+
 if TYPE_CHECKING:
     from .handshake import UpgradeRequest
 
@@ -41,10 +43,27 @@ def quote(text: str, secrets: Collection[str] = ()) -> str:
     return _UNPRINTABLE.sub("?", text.strip())[:LONGEST_QUOTE].rstrip()
 
 
-def secrets_of(request: UpgradeRequest) -> list[str]:
+def secrets_of(
+    request: UpgradeRequest, proxy_credentials: tuple[str, str] | None = None
+) -> list[str]:
     """
-    @return: what of a request nobody but the server is to know.
+    @param proxy_credentials: user name and password for the proxy on the way, which may have told
+        the server more than it should.
+    @return: what of a request nobody but the server, and the proxy, is to know.
     """
     resource, credentials = request.url.resource, request.url.credentials
     _, _, query = resource.partition("?")
-    return [*([resource, query] if query else []), *request.headers.values(), *(credentials or ())]
+    return [
+        *([resource, query] if query else []),
+        *request.headers.values(),
+        *(credentials or ()),
+        *secrets_for_proxy(proxy_credentials),
+    ]
+
+
+def secrets_for_proxy(credentials: tuple[str, str] | None) -> list[str]:
+    """
+    @param credentials: user name and password for a proxy, or C{None}.
+    @return: what of them it may repeat.
+    """
+    return [] if credentials is None else [basic_authorization(credentials), *credentials]

@@ -4,8 +4,12 @@ Connecting through an HTTP proxy, with and without credentials, with and without
 
 from __future__ import annotations
 
+from functools import partial
+
+import pytest
+
 from wsmultipool import ProxyOptions, TLSOptions, WebSocketOptions
-from wsmultipool.errors import ConnectionFailed, ProxyRefused
+from wsmultipool.errors import ConnectionFailed, HandshakeInvalid, ProxyRefused, UpgradeRejected
 
 from .autobahn_server import echo_factory
 from .certificates import Authority
@@ -13,6 +17,7 @@ from .connect_proxy import ConnectProxy
 from .deadline import within
 from .listening import listening, unused_port
 from .misbehaving import Garbage, Silent
+from .rejecting import Rejects
 from .starting import Start, StartPool
 
 
@@ -53,6 +58,28 @@ async def test_proxy_with_credentials(start: Start, start_pool: StartPool) -> No
 
     assert len(connect_proxy.tunnels) == 1
     assert connect_proxy.refused == 0
+
+
+@within(30)
+@pytest.mark.parametrize("status", ["401", "101", "nonsense"])
+async def test_server_repeats_the_credentials(
+    start: Start, start_pool: StartPool, status: str
+) -> None:
+    """A server that quotes what the proxy was told does not get that into an error."""
+    quoting = f"{status} pass-phrase is wrong, Basic dXNlcjpwYXNzLXBocmFzZQ== too"
+    server = await start(listening(partial(Rejects, quoting)))
+    proxy = await start(listening(ConnectProxy("user:pass-phrase")))
+
+    _, journal = start_pool(
+        server.url,
+        ws_options=WebSocketOptions(proxy=f"http://user:pass-phrase@127.0.0.1:{proxy.port}"),
+    )
+
+    (error, _) = await journal.nth("error")
+    assert isinstance(error, UpgradeRejected if status == "401" else HandshakeInvalid)
+    assert "pass-phrase" not in str(error)
+    assert "dXNlcjpwYXNzLXBocmFzZQ" not in str(error)
+    assert status == "101" or "*** is wrong, *** too" in str(error)
 
 
 @within(30)
