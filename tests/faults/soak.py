@@ -171,6 +171,7 @@ async def soak(
     connections: int = 8,
     period: float = 0.1,
     server: str = "node",
+    patient: bool = False,
     report: Callable[[str], None] = lambda _: None,
 ) -> Soaked:
     """
@@ -178,6 +179,8 @@ async def soak(
 
     @param rate: messages a second.
     @param period: seconds between two faults, on the average.
+    @param patient: whether it may take seconds to find out about silence, so that on a busy machine
+        none is found where there is just no processor to be had.
     """
     await deferLater(reactor, 0)  # what began before this has begun
     messages = int(minutes * 60 * rate)
@@ -185,6 +188,7 @@ async def soak(
         "pool_size": connections,
         "message_queue_size": messages,
         "max_deliveries": 1_000_000,
+        **({"heartbeat_timeout": 2.0, "open_timeout": 10.0} if patient else {}),
     }
     calls, descriptors = len(reactor.getDelayedCalls()), _descriptors()
     async with scene(proxy, KINDS_OF_SOAK, server=server, pool_options=options) as here:
