@@ -1,17 +1,21 @@
 """
 Check that each pure module, and each that decides, is covered wholly by its own tests alone.
 
-Branches count.  Run it with an interpreter that has the test requirements, from any directory with
-C{tests}; the package may be that directory's or installed.
+Branches count.  It reads what C{coverage run} has measured of all tests in one run: for each line
+and branch, by the tests of which file it was run (C{tests/conftest.py} says so to coverage).  Run
+it after C{coverage combine}, in the directory with C{tests}; the package may be that directory's or
+installed.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
+import re
 import sys
-import tempfile
+from io import StringIO
 from pathlib import Path
+
+from coverage import Coverage
 
 sys.path.insert(0, os.getcwd())
 
@@ -71,45 +75,41 @@ TESTS = {
     "_websocket_options": ["test_options.py"],
 }
 DECISIONS = {"_dispatch", "_flush", "_intake", "_lifecycle", "_losses"}
+# What runs when a module is imported belongs to no test.
+IMPORTED = "^$"
 
 
-def uncovered(module: str, data: Path) -> str:
+def uncovered(module: str, measured: Coverage) -> str:
     """
     Return what the module's own tests leave uncovered, in words; nothing if they cover all.
     """
-    tests = [f"tests/{name}" for name in TESTS.get(module, [f"test_{module.lstrip('_')}.py"])]
-    missing = [name for name in tests if not Path(name).exists()]
+    tests = TESTS.get(module, [f"test_{module.lstrip('_')}.py"])
+    missing = [name for name in tests if not Path("tests", name).exists()]
     if missing:
         return f"{', '.join(missing)}: no such file"
-    coverage = [sys.executable, "-m", "coverage"]
-    data_file = f"--data-file={data / module}"
-    include = f"--include={PACKAGE / module}.py"
-    run = [*coverage, "run", "--branch", data_file, include, "-m", "pytest", "-q", *tests]
-    # Which key hashes to which connection must not decide what is covered.
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
-    tested = subprocess.run(run, capture_output=True, text=True, check=False, env=environment)
-    if tested.returncode:
-        return tested.stdout + tested.stderr
-    # "coverage run" adds a suffix of its own to the file's name.
-    for part in data.glob(f"{module}.*"):
-        part.rename(data / module)
-    report = [*coverage, "report", data_file, include, "--fail-under=100", "--no-skip-covered"]
-    reported = subprocess.run(report, capture_output=True, text=True, check=False)
-    return reported.stdout + reported.stderr if reported.returncode else ""
+    report = StringIO()
+    percent = measured.report(
+        include=[str(PACKAGE / f"{module}.py")],
+        contexts=[IMPORTED, *(f"^{re.escape(f'tests/{name}')}$" for name in tests)],
+        file=report,
+        skip_covered=False,
+    )
+    return "" if percent == 100 else report.getvalue()
 
 
 def main() -> int:
     """
     Print one line for each module, and what is not covered.
     """
+    measured = Coverage()
+    measured.load()
     failures = 0
-    with tempfile.TemporaryDirectory() as directory:
-        for module in sorted((PURE | DECISIONS) - NO_CODE):
-            problem = uncovered(module, Path(directory))
-            print(f"{module}: {'not ' if problem else ''}covered by its own tests")
-            if problem:
-                failures += 1
-                print(problem)
+    for module in sorted((PURE | DECISIONS) - NO_CODE):
+        problem = uncovered(module, measured)
+        print(f"{module}: {'not ' if problem else ''}covered by its own tests")
+        if problem:
+            failures += 1
+            print(problem)
     return 1 if failures else 0
 
 

@@ -16,15 +16,18 @@ from importlib import metadata
 from importlib.util import find_spec
 
 import pytest
+from coverage import Coverage
 from hypothesis import HealthCheck, settings
 from twisted.logger import globalLogBeginner, globalLogPublisher
 
 from . import leftovers
 from .leftovers import LoggedFailures
+from .thoroughness import cases
 
 # The same examples in every run, and none of them fails because the machine is slow.
 settings.register_profile(
     "the same everywhere",
+    max_examples=cases(100),
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
@@ -55,6 +58,16 @@ def pytest_collection_finish() -> None:
     # below nothing.
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """
+    Say to coverage, if it measures, whose tests run what follows: C{.ci/own_coverage.py} asks.
+    """
+    measuring = Coverage.current()
+    if measuring is not None:
+        measuring.switch_context(item.nodeid.partition("::")[0])
 
 
 @pytest.fixture(autouse=True)

@@ -42,6 +42,7 @@ from wsmultipool.errors import (
 from wsmultipool.testing import MemoryPeer, MemoryPool
 
 from .quiet_server import QuietServer
+from .thoroughness import cases
 
 # How a message, or a fragment of one, tells what it is: its number, and its key.
 NAME = re.compile(r"(\d+)@(\w+);")
@@ -458,7 +459,7 @@ def test_everything_settles() -> None:
     run_state_machine_as_test(
         Pool,
         settings=settings(
-            max_examples=200,
+            max_examples=cases(200),
             stateful_step_count=30,
             derandomize=True,
             database=None,

@@ -113,7 +113,7 @@ def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     root = tmp_path_factory.mktemp("suite")
     tests = root / "tests"
     tests.mkdir()
-    for name in ("__init__.py", "conftest.py", "leftovers.py"):
+    for name in ("__init__.py", "conftest.py", "leftovers.py", "thoroughness.py"):
         tests.joinpath(name).write_text(HERE.joinpath(name).read_text())
     tests.joinpath("test_suite.py").write_text(SUITE)
     report = root / "report.xml"

@@ -285,9 +285,9 @@ async def test_application() -> None:
             await twistd.stop("TERM")
     # Told to end by a signal, twistd shuts down, and then lets that signal end it.
     shut_down = twistd.output.partition("shutting down")[2]
-    assert "closed (1000)" in shut_down
-    assert "127.0.0.1: closed" in shut_down
-    assert "Traceback" not in twistd.output
+    assert shut_down.count("closed (1000)") == 2, twistd.output
+    assert "127.0.0.1: closed" in shut_down, twistd.output
+    assert "Traceback" not in twistd.output, twistd.output
 
 
 @within(60)

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from wsmultipool.handshake import UpgradeRequest, UpgradeResponse
 from wsmultipool.options import ServerURL
 
+from .thoroughness import cases
+
 DAY = 86400.0
 NOW = datetime(2026, 2, 3, 12, 0, 0, tzinfo=UTC)
 EPOCH = NOW.timestamp()
@@ -185,7 +187,7 @@ text = st.one_of(
 )
 
 
-@settings(derandomize=True, max_examples=1000)
+@settings(derandomize=True, max_examples=cases(1000))
 @given(value=text, date=text)
 @example(value="Tue, 03 Feb 2026 12:00:00 GMT", date="Fri, 31 Dec 9999 23:59:59 -2359")
 def test_any_text_is_no_error(value: str, date: str) -> None:

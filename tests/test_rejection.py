@@ -14,6 +14,8 @@ from wsmultipool._rejection import LONGEST_BODY, MOST_INTERIM_RESPONSES, Rejecti
 from wsmultipool.errors import HandshakeInvalid
 from wsmultipool.handshake import UpgradeResponse
 
+from .thoroughness import cases
+
 LENGTH = (
     b"HTTP/1.1 401 Unauthorized\r\n"
     b'WWW-Authenticate: Bearer realm="feed"\r\n'
@@ -353,7 +355,7 @@ pieces = st.lists(
 ).map(b"".join)
 
 
-@settings(derandomize=True, deadline=None, max_examples=1000)
+@settings(derandomize=True, deadline=None, max_examples=cases(1000))
 @given(data=st.one_of(pieces.map(lambda tail: HEAD + tail), st.binary(max_size=60), pieces))
 @example(data=b"")
 def test_any_octets_are_read_or_refused(data: bytes) -> None:

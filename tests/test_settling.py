@@ -40,6 +40,8 @@ from wsmultipool.errors import (
 from wsmultipool.stats import PoolStats
 from wsmultipool.testing import MemoryPeer, MemoryPool, MemoryServer
 
+from .thoroughness import cases
+
 QUEUE_SIZE = 6
 
 ANY = "any"  # what messages without a key have in its place
@@ -416,7 +418,7 @@ def test_everything_settles() -> None:
     run_state_machine_as_test(
         Pool,
         settings=settings(
-            max_examples=200,
+            max_examples=cases(200),
             stateful_step_count=30,
             derandomize=True,
             database=None,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from wsmultipool._autobahn import PoolProtocol
 
+from .thoroughness import cases
 from .wire_runs import ACTIONS, PlainWire, Run, frame, perform
 from .wire_streams import deflated, random_run
 
@@ -38,7 +39,7 @@ def texts(*payloads: str) -> bytes:
     return b"".join(frame(payload.encode(), 0x81) for payload in payloads)
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(derandomize=True, deadline=None, max_examples=cases(300))
 @given(random=st.randoms(use_true_random=False))
 def test_it_does_what_autobahn_does(random: Random) -> None:
     """On any stream, in any pieces, whatever handlers do: the same messages, codes and answers."""

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ..leftovers import LoggedFailures
+from ..thoroughness import cases
 from .surfaces import Surface
 from .watching import Meddled
 
@@ -23,7 +24,7 @@ def hold(surface: Surface, examples: int, *, shrink: bool = True) -> None:
     """
 
     @settings(
-        max_examples=examples,
+        max_examples=cases(examples),
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
     @given(st.randoms(use_true_random=not shrink))
