@@ -70,6 +70,21 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
         measuring.switch_context(item.nodeid.partition("::")[0])
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _cheap_collections() -> None:
+    """
+    Freeze what there is before each file of tests: reports of the tests by now, modules imported
+    late.  To go through it after every test would take as long as the tests.
+    """
+    failures = LoggedFailures()
+    globalLogPublisher.addObserver(failures)
+    gc.collect()  # what fixtures of the file before have left, while somebody listens
+    globalLogPublisher.removeObserver(failures)
+    gc.freeze()
+    if failures.unflushed():
+        pytest.fail("\n".join(failures.unflushed()), pytrace=False)
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[LoggedFailures]:
     """
