@@ -71,22 +71,24 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _cheap_collections() -> None:
+def _left_by_the_file_before() -> LoggedFailures:
     """
-    Freeze what there is before each file of tests: reports of the tests by now, modules imported
-    late.  To go through it after every test would take as long as the tests.
+    Collect what fixtures of the file of tests before have left, and freeze what there is then:
+    reports of tests, modules imported late.  To go through it after every test would take as long
+    as the tests.
     """
     failures = LoggedFailures()
     globalLogPublisher.addObserver(failures)
-    gc.collect()  # what fixtures of the file before have left, while somebody listens
+    gc.collect()
     globalLogPublisher.removeObserver(failures)
     gc.freeze()
-    if failures.unflushed():
-        pytest.fail("\n".join(failures.unflushed()), pytrace=False)
+    return failures
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[LoggedFailures]:
+def _nothing_left_behind(
+    request: pytest.FixtureRequest, _left_by_the_file_before: LoggedFailures
+) -> Iterator[LoggedFailures]:
     """
     End the test with an error if it left a failure unhandled, a delayed call or an open socket.
     """
@@ -119,10 +121,12 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[LoggedFailu
     globalLogPublisher.removeObserver(failures)
 
     problems = [
+        *(f"left by the file before: {text}" for text in _left_by_the_file_before.unflushed()),
         *(f"failure logged: {text}" for text in failures.unflushed()),
         *(f"delayed call left on the reactor: {call}" for call in calls),
         *(f"left open on the reactor: {selectable!r}" for selectable in selectables),
     ]
+    _left_by_the_file_before.flush()
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)
 

@@ -102,7 +102,27 @@ def test_longer_lived(server):
 async def test_closing():
     port = reactor.listenTCP(0, Factory(), interface="127.0.0.1")
     port.stopListening()
+
+
+@pytest.fixture(scope="module")
+def failed_in_a_cycle():
+    deferred = fail(ZeroDivisionError())
+    deferred.myself = deferred
+    return deferred
+
+
+def test_of_a_file(failed_in_a_cycle):
+    pass
 '''
+
+NEXT_FILE = """
+def test_first_of_the_next_file():
+    pass
+
+
+def test_second_of_the_next_file():
+    pass
+"""
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +136,7 @@ def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name in ("__init__.py", "conftest.py", "leftovers.py", "thoroughness.py"):
         tests.joinpath(name).write_text(HERE.joinpath(name).read_text())
     tests.joinpath("test_suite.py").write_text(SUITE)
+    tests.joinpath("test_then.py").write_text(NEXT_FILE)
     report = root / "report.xml"
     subprocess.run(
         [sys.executable, "-m", "pytest", "--junit-xml", report, tests], cwd=root, check=False
@@ -142,6 +163,13 @@ def test_unhandled_error_in_a_deferred_fails_its_test(errors: dict[str, str], te
     """A Deferred that failed, and that nobody looked at, is an error, however it is held."""
     assert "failure logged: [twisted.internet.defer#critical]" in errors[test]
     assert "ZeroDivisionError" in errors[test]
+
+
+def test_unhandled_error_of_a_wider_fixture_is_found(errors: dict[str, str]) -> None:
+    """What a file of tests leaves behind as a whole is an error of the next file's first test."""
+    assert errors["test_of_a_file"] == ""
+    assert "ZeroDivisionError" in errors["test_first_of_the_next_file"]
+    assert errors["test_second_of_the_next_file"] == ""
 
 
 def test_exception_in_a_reactor_callback_fails_its_test(errors: dict[str, str]) -> None:

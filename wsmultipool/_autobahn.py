@@ -349,9 +349,9 @@ class WebSocketFactory:
             # One for all: it is what takes memory and time in Autobahn's client.
             self._settings = Settings(options)
         websocket = options.ws_options
-        proxy = None if websocket.proxy is None else ProxyOptions.of(websocket.proxy)
-        protocol = PoolProtocol(
-            request, websocket.compression_threshold, proxy and proxy.credentials
-        )
+        proxy = None
+        if websocket.proxy is not None:
+            proxy = ProxyOptions.of(websocket.proxy).credentials
+        protocol = PoolProtocol(request, websocket.compression_threshold, proxy)
         protocol.factory = self._settings
         return protocol
