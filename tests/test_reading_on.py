@@ -96,7 +96,7 @@ def test_who_does_not_want_to_receive_gets_no_more() -> None:
         socket = Socket()
         memory, wire, sizes = reading(socket)
         action = memory.pool.pause_receiving if stop == "pause" else memory.pool.close
-        memory.pool.on("message", lambda *_, action=action: action() and None)  # type: ignore[misc]
+        memory.pool.on("message", lambda *_, action=action: action() and None)
         wire.dataReceived((frame(bytes(40_000)) * 2)[:FULL])
         assert sizes == [40_000]
         assert socket.sizes == []
@@ -112,7 +112,7 @@ def test_only_a_plain_socket_is_read_from() -> None:
 
     memory, wire, _ = reading(Socket())
     for interfaces, expected in [((), None), ((IReadDescriptor,), "socket")]:
-        transport = Transport()
+        transport = Transport()  # type: ignore[no-untyped-call]
         directlyProvides(transport, providedBy(transport), *interfaces)
         another = type(wire)(wire._request, 0)
         another.factory = wire.factory

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.protocol import connectionDone
@@ -80,7 +80,7 @@ class ReceivingProtocol(ParsingProtocol):
             transport.abortConnection()
         else:
             if IReadDescriptor.providedBy(transport):  # with TLS there is more to do than to read
-                self._socket = transport.getHandle()
+                self._socket = cast(Any, transport).getHandle()
             super().makeConnection(transport)  # type: ignore[no-untyped-call]
 
     def connectionMade(self) -> None:
