@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from wsmultipool._connection import PooledConnection
 from wsmultipool._fragments import FragmentedMessage
-from wsmultipool._message_kinds import ConfirmedMessage, SharedMessage
+from wsmultipool._message_kinds import ConfirmedMessage, SharedMessage, to_message
 from wsmultipool.messages import Message
 
 
@@ -94,3 +94,16 @@ def test_cancelling_the_deferred_of_a_confirmed_message_withdraws_it() -> None:
     waiting.deferred.addErrback(lambda failure: failure.trap(CancelledError))
     waiting.deferred.cancel()
     assert withdrawn == [waiting]
+
+
+def test_a_plain_message_keeps_its_place() -> None:
+    """What comes back from a lost connection goes before what was accepted after it."""
+    message = to_message((b"payload", False, 7))
+    assert (message.payload, message.is_binary, message.sequence) == (b"payload", False, 7)
+    assert message.is_for_pool
+
+
+def test_a_plain_message_without_a_place_is_one_for_many() -> None:
+    """No other connection takes over what a broadcast has given to each."""
+    message = to_message((b"payload", True, None))
+    assert (message.payload, message.is_binary, message.is_for_pool) == (b"payload", True, False)
