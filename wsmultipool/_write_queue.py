@@ -41,6 +41,22 @@ class WriteQueue:
     @ivar paused: whether the transport is above its high-water mark.
     """
 
+    # A pool has thousands of messages in hundreds of these: what lies together is found sooner.
+    __slots__ = (
+        "_controls",
+        "_encode",
+        "_entries",
+        "_held",
+        "_listener",
+        "_others",
+        "_pong",
+        "_size",
+        "_transport",
+        "_writes_at_once",
+        "_writing",
+        "paused",
+    )
+
     def __init__(self, encode: Callable[[list[Entry], bool], bytes]) -> None:
         self.paused = False
         self._encode = encode
