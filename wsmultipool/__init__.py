@@ -54,6 +54,7 @@ from .interfaces import (
     IBalancer,
     IPooledConnection,
     IPoolLogger,
+    IPoolObserver,
     IWebSocketFactory,
     IWebSocketPool,
     IWebSocketWire,
@@ -97,6 +98,7 @@ __all__ = [
     # interfaces
     "IBalancer",
     "IPoolLogger",
+    "IPoolObserver",
     "IPooledConnection",
     "IWebSocketFactory",
     "IWebSocketPool",

@@ -14,8 +14,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from .messages import Lane, Message
+
+if TYPE_CHECKING:
+    from ._observers import Observers
 
 _by_sequence = attrgetter("sequence")
 
@@ -28,9 +32,13 @@ class Backlog:
     @ivar size: their payload bytes.
     @ivar undecided: how many of them have a caller who still waits to hear that they were taken;
         the others were taken once, and came back.
+    @ivar now: returns the time.
+    @ivar observers: who is told how long messages have waited.
     """
 
     def __init__(self) -> None:
+        self.now: Callable[[], float] = float  # no clock: it is always 0
+        self.observers: Observers | None = None
         self.count = 0
         self.size = 0
         self.undecided = 0
@@ -66,6 +74,7 @@ class Backlog:
 
     def append(self, message: Message, lane: Lane) -> None:
         """Let the newest message wait."""
+        message.waits_since = self.now()
         lane[message] = None
         self._entered(message, lane)
 
@@ -84,7 +93,10 @@ class Backlog:
         for message in sorted([*head, *returned], key=_by_sequence, reverse=True):
             lane[message] = None
             lane.move_to_end(message, last=False)
+        now = self.now()
         for message in returned:
+            if not hasattr(message, "waits_since"):  # else it only moves to another lane
+                message.waits_since = now
             self._entered(message, lane)
 
     def _entered(self, message: Message, lane: Lane) -> None:
@@ -106,6 +118,22 @@ class Backlog:
         self.size -= len(message.payload)
         if message.undecided:
             self.undecided -= 1
+
+    def take(self, message: Message) -> None:
+        """
+        A connection takes a waiting message.
+        """
+        self.remove(message)
+        if self.observers:
+            self.observers.measured("queue wait", self.now() - message.waits_since)
+        del message.waits_since
+
+    @property
+    def oldest_wait(self) -> float | None:
+        """How long the message has waited that waits longest; C{None} when none does."""
+        lanes = [self.shared, self._homeless, *self._lanes.values()]
+        since = [next(iter(lane)).waits_since for lane in lanes if lane]
+        return self.now() - min(since) if since else None
 
     def next_for(self, connection: Hashable) -> Message | None:
         """

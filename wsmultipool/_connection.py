@@ -66,7 +66,9 @@ class PooledConnection:
         self._owner = owner
         self._life = Lifecycle(self, place, owner)
         self._proof = ProofOfReceipt(owner.dispatch.unconfirmed)
-        self._pings = PingTracker(owner.reactor, self._send_ping, self._mark, self._proved)
+        self._pings = PingTracker(
+            owner.reactor, self._send_ping, self._mark, self._proved, owner.observers
+        )
         self._alone_with: ConfirmedMessage | None = None
         self._becoming_quiet = False
         self._wire: IWebSocketWire
@@ -148,6 +150,10 @@ class PooledConnection:
             sent_bytes=self._sent_bytes,
             received_messages=self._received_messages + self._arriving.messages_taken,
             received_bytes=self._received_bytes + self._arriving.bytes_taken,
+            paused=self.up and self._paused,
+            retry_delay=self._life.retry_delay,
+            gave_up=self._life.gave_up,
+            last_error=self._life.last_error,
         )
 
     # What users do with a single connection

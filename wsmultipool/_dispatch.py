@@ -240,7 +240,7 @@ class Dispatch:
                 if message.key is not None:  # else any other connection may suit it first
                     connection.become_quiet()
                 break
-            backlog.remove(message)
+            backlog.take(message)
             message.stop_timer()
             if self._worked_off is not None:
                 self._worked_off += 1

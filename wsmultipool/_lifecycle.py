@@ -67,6 +67,7 @@ class Lifecycle:
     @ivar response: the server's latest handshake; C{None} before the first.
     @ivar gave_up: whether it tries no more.
     @ivar opens: how often it has opened.
+    @ivar last_error: what its last failure was, in words; C{None} before the first.
     """
 
     def __init__(self, connection: PooledConnection, place: Place, owner: LifecycleOwner) -> None:
@@ -74,6 +75,7 @@ class Lifecycle:
         self.response: UpgradeResponse | None = None
         self.gave_up = False
         self.opens = 0
+        self.last_error: str | None = None
         self._connection = connection
         self._place = place
         self._owner = owner
@@ -92,6 +94,7 @@ class Lifecycle:
         self._attempt: Attempt | None = None
         self._timer: IDelayedCall | None = None
         self._failure: Exception | None = None
+        self._began = 0.0
         self._opened_at: float | None = None
         self._was_proven = False
         self._stopping = False
@@ -121,6 +124,13 @@ class Lifecycle:
     def attempts(self) -> int:
         """Consecutive failures; 0 once it has stayed open for C{min_uptime}."""
         return 0 if self.state == "open" and self._proven() else self._failures
+
+    @property
+    def retry_delay(self) -> float | None:
+        """Seconds until the next attempt; C{None} while none is waited for."""
+        if self.state != "closed" or self._timer is None:
+            return None
+        return max(0.0, self._timer.getTime() - self._clock.seconds())
 
     def _proven(self) -> bool:
         uptime = self.uptime
@@ -188,6 +198,7 @@ class Lifecycle:
 
     def _connect(self) -> None:
         self.state = "connecting"
+        self._began = self._clock.seconds()
         self._failure = None
         self._was_proven = False
         self._stage = "the headers"
@@ -330,6 +341,8 @@ class Lifecycle:
             )
         self._connection.opened()
         self._owner.gate.leave(self)
+        took = self._opened_at - self._began
+        self._owner.observers.attempt_ended(self._connection, None, took)
         self._owner.connection_opened(self._connection)
 
     def heard(self) -> None:
@@ -399,14 +412,22 @@ class Lifecycle:
             self._failures += 1
         if self._stopping and isinstance(error, ConnectionDropped):
             error = None  # as was wanted
+        elif error is not None:
+            self.last_error = str(error)
         if isinstance(error, ConnectionFailed):
             error.url = self.url.label
         was_open = self._opened_at is not None
+        took = self._clock.seconds() - (self._began if self._opened_at is None else self._opened_at)
         self._opened_at = None
         if self.state != "destroyed":
             self.state = "closed"
         self._connection.is_gone(error or ConnectionDropped("closed"))
         self._gone.fire()
+        if was_open:
+            owner.observers.connection_ended(self._connection, error, took)
+        else:
+            not_opened = error or ConnectionDropped("not wanted any more")
+            owner.observers.attempt_ended(self._connection, not_opened, took)
         owner.connection_ended(self._connection, was_open, error, code, reason)
         # From here on, what user code did in the meantime counts.
         most = owner.options.max_reconnect_attempts
@@ -430,6 +451,7 @@ class Lifecycle:
             if self._place.url is not was:
                 self._owner.connection_moved(self._connection, was)
         self._set_timer(due - now, self._retry)
+        self._owner.observers.measured("retry delay", due - now)
 
     def _retry(self) -> None:
         self._timer = None

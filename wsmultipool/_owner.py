@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._gate import ConnectGate
     from ._intake import Intake
     from ._message_batch import MessageBatch
+    from ._observers import Observers
     from ._turn import EndOfTurn
     from .errors import GaveUp
     from .handshake import UpgradeRequest, UpgradeResponse
@@ -32,6 +33,7 @@ class LifecycleOwner(Protocol):
     options: PoolOptions
     ws_factory: IWebSocketFactory
     gate: ConnectGate
+    observers: Observers
     uniform: Callable[[float, float], float] | None
 
     def build_request(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from ._observers import Observers
 from .errors import PingTimeout
 
 _OWN_PAYLOAD_SIZE = 8
@@ -36,6 +37,7 @@ class PingTracker:
     @param send: sends a ping.
     @param mark: called before a ping of our own; returns what to remember of what was sent so far.
     @param proved: called with that when the ping is answered: what was sent before it has arrived.
+    @param observers: who is told of each round trip.
     @ivar latency: seconds of the last round trip; C{None} before there was one.
     """
 
@@ -45,11 +47,13 @@ class PingTracker:
         send: Callable[[bytes], None],
         mark: Callable[[], int],
         proved: Callable[[int], None],
+        observers: Observers | None = None,
     ) -> None:
         self._clock = clock
         self._send = send
         self._mark = mark
         self._proved = proved
+        self._observers = observers
         self._pending: OrderedDict[_Ping, None] = OrderedDict()
         self.latency: float | None = None
 
@@ -102,6 +106,8 @@ class PingTracker:
             return False
         now = self._clock.seconds()
         self.latency = now - match.sent
+        if self._observers:
+            self._observers.measured("round trip", self.latency)
         answered = []
         passed_over = False
         for ping in list(self._pending):

@@ -16,6 +16,7 @@ from ._dispatch import Dispatch
 from ._fleet import Fleet, Place, by_worth
 from ._gate import ConnectGate
 from ._intake import Intake
+from ._observers import Observers
 from ._request import build_request
 from ._turn import EndOfTurn
 from ._waiters import Waiters
@@ -64,6 +65,9 @@ class Supervisor:
         self.dispatch = Dispatch(
             options.balancer or RoundRobin(), options.max_deliveries, self._recovered
         )
+        self.observers = Observers()
+        self.dispatch.backlog.now = reactor.seconds
+        self.dispatch.backlog.observers = self.observers
         self.intake = Intake(reactor, options, self.dispatch, self.end_of_turn)
         self.connections: list[PooledConnection] = []
         self.closing = False
@@ -131,6 +135,8 @@ class Supervisor:
             resent_messages=self.dispatch.losses.resent,
             reconnects=totals["reconnects"],
             connections=connections,
+            oldest_wait=self.dispatch.backlog.oldest_wait,
+            dropped=dict(self.dispatch.losses.dropped),
         )
 
     def when_open(self) -> Deferred[None]:

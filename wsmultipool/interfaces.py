@@ -1,8 +1,8 @@
 """
 The plug points of the library, and what it provides itself, as zope interfaces.
 
-A user may implement L{IPoolLogger}, L{IBalancer} and L{IWebSocketFactory}; the pool refuses, at
-construction and by name, an object that does not provide the interface it is given as.
+A user may implement L{IPoolLogger}, L{IBalancer}, L{IWebSocketFactory} and L{IPoolObserver}; the
+pool refuses, by name, an object that does not provide the interface it is given as.
 
 The library implements L{IWebSocketPool} (L{wsmultipool.ReconnectingPoolFactory}),
 L{IPooledConnection} (L{wsmultipool.PooledConnection}) and L{IWebSocketWire} (the protocol that
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "IBalancer",
     "IPoolLogger",
+    "IPoolObserver",
     "IPooledConnection",
     "IWebSocketFactory",
     "IWebSocketPool",
@@ -80,6 +81,38 @@ class IBalancer(Interface):
 
     def choose() -> IPooledConnection | None:
         """Return a connection added and not removed, or C{None} if there is none."""
+
+
+class IPoolObserver(Interface):
+    """
+    Is told how long things took, when they are over: for histograms, which snapshots can't fill.
+
+    Implemented by users, who give it to C{pool.add_observer}; called by the pool, possibly in the
+    middle of its work, so it should only take notes.  Nothing here is called for a message that a
+    connection takes at once.  An exception raised here is logged and otherwise ignored.
+    """
+
+    def attempt_ended(
+        connection: IPooledConnection, error: Exception | None, seconds: float
+    ) -> None:
+        """
+        An attempt to connect is over, C{on_connect} included.  C{error} is C{None} if the
+        connection is open now.
+        """
+
+    def connection_ended(
+        connection: IPooledConnection, error: Exception | None, seconds: float
+    ) -> None:
+        """
+        A connection that was open for so long is closed.  C{error} is C{None} after a complete
+        closing handshake, and when the pool itself has ended it.
+        """
+
+    def measured(what: str, seconds: float) -> None:
+        """
+        One of the shorter things is over: C{"queue wait"} of a message that a connection has taken,
+        C{"round trip"} of a ping, or C{"retry delay"}, chosen now for what follows a failure.
+        """
 
 
 class IWebSocketFactory(Interface):

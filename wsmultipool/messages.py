@@ -56,6 +56,7 @@ class Message:
     @ivar deferred: what is still to be told about its fate; C{None} when it was told.
     @ivar timer: withdraws it when it has waited too long.
     @ivar lane: where it waits, while it waits.
+    @ivar waits_since: when it began to wait; set while it waits.
     @ivar withdraw: called with the message when its Deferred is cancelled; set once it waits.
     """
 
@@ -75,6 +76,7 @@ class Message:
         "position",
         "sequence",
         "timer",
+        "waits_since",
         "was_taken",
         "withdraw",
     )
@@ -86,6 +88,7 @@ class Message:
     """Whether several connections send this very object."""
 
     position: int
+    waits_since: float
     withdraw: Callable[[Message], None]
 
     def __init__(

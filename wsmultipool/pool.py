@@ -27,7 +27,7 @@ from ._urls import parse_urls
 from ._validation import check_bool, check_integer
 from .errors import NotConnected, PoolClosed
 from .events import EventEmitter
-from .interfaces import IWebSocketPool
+from .interfaces import IPoolObserver, IWebSocketPool
 from .messages import SendData
 from .options import PoolOptions, TLSOptions
 
@@ -394,6 +394,23 @@ class ReconnectingPoolFactory(EventEmitter):
         @since: 0.1.0
         """
         return self._supervisor.stats()
+
+    def add_observer(self, observer: IPoolObserver) -> None:
+        """
+        Tell C{observer} how long things take, from now on.
+
+        @raise TypeError: it does not provide L{IPoolObserver}.
+        @since: 0.1.0
+        """
+        self._supervisor.observers.add(observer)
+
+    def remove_observer(self, observer: IPoolObserver) -> None:
+        """
+        Undo L{add_observer}; no more than a no-op if that was not called.
+
+        @since: 0.1.0
+        """
+        self._supervisor.observers.remove(observer)
 
     def when_open(self) -> Deferred[None]:
         """

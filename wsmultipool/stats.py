@@ -7,7 +7,8 @@ headers of WebSocket frames.  Counters begin at 0 when the pool is built and onl
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 __all__ = ["ConnectionStats", "PoolStats"]
@@ -31,6 +32,11 @@ class ConnectionStats:
     @ivar sent_bytes: payload bytes of those.
     @ivar received_messages: whole messages that arrived.
     @ivar received_bytes: payload bytes of those, after decompression.
+    @ivar paused: whether its transport is above its high-water mark, so that it takes nothing.
+    @ivar retry_delay: seconds until it will try again; C{None} while no retry is set.
+    @ivar gave_up: whether it tries no more (C{max_reconnect_attempts}).
+    @ivar last_error: what its last failure was, in words without secrets; C{None} if it never
+        failed.  It stays after the connection has recovered.
     @since: 0.1.0
     """
 
@@ -45,6 +51,10 @@ class ConnectionStats:
     sent_bytes: int
     received_messages: int
     received_bytes: int
+    paused: bool = False
+    retry_delay: float | None = None
+    gave_up: bool = False
+    last_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +72,7 @@ class PoolStats:
     @ivar sent_bytes: payload bytes of those.
     @ivar received_messages: whole messages that arrived.
     @ivar received_bytes: payload bytes of those, after decompression.
-    @ivar dropped_messages: messages given up because the queue was full (C{overflow}).
+    @ivar dropped_messages: messages that were given up, for whatever reason.
     @ivar requeued_messages: times that a message went back to the queue because its connection was
         lost first.
     @ivar unconfirmed_messages: confirmed sends that connections have taken, and of which nobody
@@ -71,6 +81,10 @@ class PoolStats:
     @ivar resent_messages: times that a confirmed send was made ready to be written once more.
     @ivar reconnects: times that a connection opened again after its first time.
     @ivar connections: each connection, by C{id}.
+    @ivar oldest_wait: seconds that the message has waited which waits longest; C{None} when none
+        does.
+    @ivar dropped: L{dropped_messages} by reason: C{overflow}, C{timeout}, C{closed},
+        C{exhausted}, C{connection lost}, C{fragment} or C{unconfirmed}; others are 0.
     @since: 0.1.0
     """
 
@@ -91,6 +105,8 @@ class PoolStats:
     resent_messages: int
     reconnects: int
     connections: tuple[ConnectionStats, ...]
+    oldest_wait: float | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def as_dict(self) -> dict[str, Any]:
         """
