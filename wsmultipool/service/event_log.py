@@ -1,0 +1,169 @@
+"""
+What has happened to a pool lately, in words for an operator.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from zope.interface import implementer
+
+from ..interfaces import IPooledConnection, IPoolObserver
+from .quantities import count
+
+if TYPE_CHECKING:
+    from ..pool import ReconnectingPoolFactory
+
+__all__ = ["Event", "EventLog"]
+
+MOST_EVENTS = 50
+"""So many are kept."""
+
+_MOST_CONNECTIONS = 8
+
+Tone = Literal["good", "bad", "plain"]
+
+
+@dataclass(slots=True)
+class Event:
+    """
+    One thing that happened, perhaps several times in a row.
+
+    @ivar at: when it did last.
+    @ivar tone: whether that is good or bad news, or neither.
+    @ivar text: what it is.
+    @ivar times: how often it happened in a row.
+    @ivar connections: the first of those that it happened to; empty for the pool as a whole.
+    @since: 0.1.0
+    """
+
+    at: float
+    tone: Tone
+    text: str
+    times: int = 1
+    connections: list[int] = field(default_factory=list)
+
+    @property
+    def subject(self) -> str:
+        """
+        What it happened to.
+
+        @since: 0.1.0
+        """
+        if not self.connections:
+            return "Pool"
+        if len(self.connections) == 1:
+            return f"Connection {self.connections[0]}"
+        more = "\u2026" if len(self.connections) == _MOST_CONNECTIONS else ""
+        return f"Connections {', '.join(map(str, sorted(self.connections)))}{more}"
+
+
+@implementer(IPoolObserver)
+class EventLog:
+    """
+    Writes down what happens to a pool, as long as L{start} and not yet L{stop} was called.
+
+    @param now: returns the time, in seconds since the epoch.
+    @since: 0.1.0
+    """
+
+    def __init__(self, pool: ReconnectingPoolFactory, now: Callable[[], float]) -> None:
+        self._pool = pool
+        self._now = now
+        self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
+        self._failed = False
+
+    def start(self) -> None:
+        """
+        Begin.
+
+        @since: 0.1.0
+        """
+        self._pool.add_observer(self)
+        self._pool.on("close", self._closed)
+        self._pool.on("pool:ready", self._ready)
+        self._pool.on("pool:empty", self._empty)
+        self._pool.on("drain", self._drained)
+
+    def stop(self) -> None:
+        """
+        End, and keep what was written down.
+
+        @since: 0.1.0
+        """
+        self._pool.remove_observer(self)
+        self._pool.off("close", self._closed)
+        self._pool.off("pool:ready", self._ready)
+        self._pool.off("pool:empty", self._empty)
+        self._pool.off("drain", self._drained)
+
+    def newest_first(self) -> list[Event]:
+        """
+        @since: 0.1.0
+        """
+        return list(reversed(self._events))
+
+    def attempt_ended(
+        self, connection: IPooledConnection, error: Exception | None, seconds: float
+    ) -> None:
+        """
+        Write down whether it opened.
+
+        @since: 0.1.0
+        """
+        if error is None:
+            self._add("good", "opened", connection.id)
+        else:
+            self._add("bad", str(error), connection.id)
+
+    def connection_ended(
+        self, connection: IPooledConnection, error: Exception | None, seconds: float
+    ) -> None:
+        """
+        Write down what ended it.
+
+        @since: 0.1.0
+        """
+        if error is not None:
+            self._add("bad", str(error), connection.id)
+        # else the event that comes next knows the code of the closing handshake
+        self._failed = error is not None
+
+    def measured(self, what: str, seconds: float) -> None:
+        """
+        Nothing that an operator wants to read line by line.
+
+        @since: 0.1.0
+        """
+
+    def _closed(self, connection_id: int, code: int, reason: str) -> None:
+        # The reason is the peer's words, and tells nobody what they repeat.
+        if not self._failed:
+            self._add("plain", f"closed ({code})", connection_id)
+
+    def _ready(self) -> None:
+        self._add("good", f"all {self._pool.total_connections} connections are open")
+
+    def _empty(self) -> None:
+        self._add("bad", "no connection is open")
+
+    def _drained(self, messages: int) -> None:
+        self._add("good", f"sent {count(messages)} messages that had been waiting")
+
+    def _add(self, tone: Tone, text: str, connection_id: int | None = None) -> None:
+        last = self._events[-1] if self._events else None
+        of_pool = connection_id is None
+        if last is None or last.text != text or of_pool == bool(last.connections):
+            last = Event(self._now(), tone, text, 0)
+            self._events.append(last)
+        last.at = self._now()
+        last.times += 1
+        if (
+            connection_id is not None
+            and connection_id not in last.connections
+            and len(last.connections) < _MOST_CONNECTIONS
+        ):
+            last.connections.append(connection_id)

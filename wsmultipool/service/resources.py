@@ -1,0 +1,126 @@
+"""
+What can be read over HTTP: short answers, and the tree of all that there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from twisted.web.resource import Resource
+
+if TYPE_CHECKING:
+    from twisted.web.server import Request
+
+__all__ = ["Answer", "AnswerResource", "Tree"]
+
+NOTHING_ELSE = "default-src 'none'; frame-ancestors 'none'"
+"""The C{Content-Security-Policy} of what is no page."""
+
+_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": NOTHING_ELSE,
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "server": "wsmultipool",  # and not which Twisted it is
+    "x-content-type-options": "nosniff",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    A whole response.
+
+    @ivar body: the content; text goes as UTF-8.
+    @ivar status: the HTTP status code.
+    @ivar content_type: the media type.
+    @ivar headers: others, which replace the usual ones.
+    @since: 0.1.0
+    """
+
+    body: str | bytes
+    status: int = 200
+    content_type: str = "text/plain; charset=utf-8"
+    headers: Mapping[str, str] | None = None
+
+
+class AnswerResource(Resource):
+    """
+    Answers GET and HEAD with what a function returns, and nothing else.
+
+    @since: 0.1.0
+    """
+
+    isLeaf = True
+
+    def __init__(self, answer: Callable[[Request], Answer]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._answer = answer
+
+    def render(self, request: Request) -> bytes:
+        """
+        Give the answer.
+
+        @since: 0.1.0
+        """
+        if request.method not in (b"GET", b"HEAD"):
+            answer = Answer("only GET and HEAD are possible\n", 405, headers={"allow": "GET, HEAD"})
+        elif request.postpath:
+            answer = not_found(request)
+        else:
+            answer = self._answer(request)
+        body = answer.body.encode() if isinstance(answer.body, str) else answer.body
+        request.setResponseCode(answer.status)
+        headers = {"content-type": answer.content_type, **(answer.headers or {})}
+        for name, value in headers.items():
+            request.setHeader(name, value)
+        request.setHeader("content-length", str(len(body)))
+        return b"" if request.method == b"HEAD" else body
+
+
+def not_found(request: Request) -> Answer:
+    """
+    @return: the answer to a path that does not exist; it does not repeat it.
+    @since: 0.1.0
+    """
+    return Answer("there is no such page\n", 404)
+
+
+class Tree(Resource):
+    """
+    Resources by name, with the headers that all of them have.
+
+    @param may_be_called: whether to answer to a C{Host} header, C{None} for a request without one.
+    @since: 0.1.0
+    """
+
+    def __init__(
+        self, resources: Mapping[str, Resource], may_be_called: Callable[[str | None], bool]
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        for name, resource in resources.items():
+            self.putChild(name.encode(), resource)
+        self._may_be_called = may_be_called
+
+    def getChildWithDefault(self, path: bytes, request: Request) -> Resource:
+        """
+        Find a resource, unless the request has the host name of a stranger.
+
+        @since: 0.1.0
+        """
+        for name, value in _HEADERS.items():
+            request.setHeader(name, value)
+        if not self._may_be_called(request.getHeader("host")):
+            return AnswerResource(_strange_host)
+        found: Resource | None = self.children.get(path)
+        return AnswerResource(not_found) if found is None else found
+
+
+def _strange_host(request: Request) -> Answer:
+    return Answer(
+        "this server listens on a loopback address and answers only to that, to localhost, and to"
+        " the host names it was told to allow\n",
+        403,
+    )
