@@ -35,44 +35,40 @@ def sparkline(points: Sequence[tuple[float, float]], now: float, window: float) 
     top = max((value for _, value in points), default=0.0) or 1.0
     line = _points(((at, value / top) for at, value in points), now, window, 96, 22)
     return (
-        '<svg class="spark" viewBox="0 0 96 24" aria-hidden="true" focusable="false">'
-        f'<polyline points="{line}"/></svg>'
+        '<svg class="spark" viewBox="0 0 96 22" aria-hidden="true" focusable="false">'
+        f'{_area(line, "", 22)}<polyline points="{line}"/><path class="axis" d="M0 21.5H96"/></svg>'
     )
 
 
 def throughput(
-    sent: Sequence[tuple[float, float]],
-    received: Sequence[tuple[float, float]],
-    now: float,
-    window: float,
-    top: float,
-    label: str,
-) -> str:
+    name: str, points: Sequence[tuple[float, float]], now: float, window: float, label: str
+) -> tuple[str, float]:
     """
-    Draw what was sent and received against one axis.
+    Draw times and values against an axis.
 
-    @param top: the value at the upper edge.
+    @param name: the class that gives it its colour.
     @param label: what it shows, for those who do not see it.
-    @return: C{<svg>}, stretched to whatever room it has.
+    @return: C{<svg>}, stretched to whatever room it has, and the value at its upper edge.
     @since: 0.1.0
     """
-    parts = [
+    top = nice_ceiling(max((value for _, value in points), default=0.0))
+    scaled = ((at, value / top) for at, value in points)
+    line = _points(scaled, now, window, _WIDTH, _HEIGHT)
+    return (
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none"'
-        f' role="img" aria-label="{label}" focusable="false">',
-        f'<path class="grid" d="M0 .5H{_WIDTH}M0 {_HEIGHT / 2:g}H{_WIDTH}"/>',
-    ]
-    for name, values in (("received", received), ("sent", sent)):
-        scaled = [(at, value / top) for at, value in values]
-        line = _points(scaled, now, window, _WIDTH, _HEIGHT)
-        if line:
-            first, last = line.split(" ")[0], line.split(" ")[-1]
-            left, right = first.partition(",")[0], last.partition(",")[0]
-            parts.append(
-                f'<polygon class="{name}" points="{left},{_HEIGHT} {line} {right},{_HEIGHT}"/>'
-            )
-        parts.append(f'<polyline class="{name}" points="{line}"/>')
-    parts.append(f'<path class="axis" d="M0 {_HEIGHT - 0.5}H{_WIDTH}"/></svg>')
-    return "".join(parts)
+        f' role="img" aria-label="{label}" focusable="false">'
+        f'<path class="grid" d="M0 .5H{_WIDTH}M0 {_HEIGHT / 2:g}H{_WIDTH}"/>'
+        f'{_area(line, name, _HEIGHT)}<polyline class="{name}" points="{line}"/>'
+        f'<path class="axis" d="M0 {_HEIGHT - 0.5}H{_WIDTH}"/></svg>'
+    ), top
+
+
+def _area(line: str, name: str, height: int) -> str:
+    """Fill what is beneath a line."""
+    if not line:
+        return ""
+    left, right = (point.partition(",")[0] for point in (line, line.rpartition(" ")[2]))
+    return f'<polygon class="{name}" points="{left},{height} {line} {right},{height}"/>'
 
 
 def _points(

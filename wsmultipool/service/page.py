@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from .._version import __version__
-from .charts import nice_ceiling, sparkline, throughput
+from .charts import sparkline, throughput
 from .history import SPARKLINE, WINDOW, Rates
 from .quantities import NONE, bytes_in_words, clock_time, count, duration, per_second
 
@@ -148,7 +148,7 @@ def _figures(view: View) -> str:
                 "Dropped",
                 count(stats.dropped_messages),
                 _reasons(stats),
-                "bad" if stats.dropped_messages else "",
+                "",
             ),
             (
                 "Round trip",
@@ -168,18 +168,19 @@ def _reasons(stats: PoolStats) -> str:
 def _traffic(view: View) -> str:
     sent = [(each.at, each.sent) for each in view.history.pool]
     received = [(each.at, each.received) for each in view.history.pool]
-    highest = max((value for _, value in sent + received), default=0.0)
-    top = nice_ceiling(highest)
-    label = (
-        "Messages per second during the last five minutes: at most"
-        f" {count(max((value for _, value in sent), default=0))} sent and"
-        f" {count(max((value for _, value in received), default=0))} received"
-    )
+    return _curve("sent", sent, view.now) + _curve("received", received, view.now)
+
+
+def _curve(name: str, points: Sequence[tuple[float, float]], now: float) -> str:
+    highest = max((value for _, value in points), default=0.0)
+    label = f"Messages {name} in the last five minutes: at most {count(highest)} per second"
+    chart, top = throughput(name, points, now, WINDOW, label)
     return (
-        f'<div class="scale" aria-hidden="true"><span>{count(top)}</span>'
-        f"<span>{_half(top)}</span><span>0</span></div>"
-        f"{throughput(sent, received, view.now, WINDOW, top, label)}"
+        f'<figure><figcaption class="{name}">{name.capitalize()}</figcaption>'
+        f'<div class="scale" aria-hidden="true"><span>{count(top)}</span><span>{_half(top)}</span>'
+        f"<span>0</span></div>{chart}"
         '<div class="hours" aria-hidden="true"><span>5 min ago</span><span>now</span></div>'
+        "</figure>"
     )
 
 
@@ -227,8 +228,8 @@ def _row(each: ConnectionStats, view: View, several: bool) -> str:
     points = view.history.connection(each.id)
     rate = bytes_in_words(points[-1][1]) + "/s" if points else NONE
     server = f"<small>{escape(each.url)}</small>" if several else ""
-    error = escape(each.last_error or "")
-    tone = "bad" if each.state != "open" else "past"
+    tone = "past" if each.state == "open" else "bad"
+    error = f'<span class="{tone}">{escape(each.last_error)}</span>' if each.last_error else NONE
     cells = (
         _state(each),
         duration(each.uptime),
@@ -237,18 +238,21 @@ def _row(each: ConnectionStats, view: View, several: bool) -> str:
         count(each.sent_messages),
         count(each.received_messages),
         bytes_in_words(each.buffered_bytes) + (" <small>full</small>" if each.paused else ""),
-        f'<span class="{tone}">{error or NONE}</span>',
+        error,
     )
     labelled = zip((*_COLUMNS[1:], "Last error"), cells, strict=True)
     return (
         f'<tr role="row"><th scope="row" role="rowheader"><span>{each.id}</span>{server}</th>'
         + "".join(
-            f'<td role="cell" class="{label.lower().replace(" ", "-")}" data-label="{label}">'
-            f"{cell}</td>"
+            f'<td role="cell" class="{_class(label, cell)}" data-label="{label}">{cell}</td>'
             for label, cell in labelled
         )
         + "</tr>"
     )
+
+
+def _class(label: str, cell: str) -> str:
+    return label.lower().replace(" ", "-") + (" none" if cell == NONE else "")
 
 
 def _state(each: ConnectionStats) -> str:
