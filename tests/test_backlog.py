@@ -11,9 +11,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from wsmultipool._backlog import Backlog
 from wsmultipool._message_kinds import ConfirmedMessage
+from wsmultipool._observers import Observers
 from wsmultipool.messages import Lane, Message
 
 from .support import message
@@ -239,6 +241,93 @@ def test_a_confirmed_message_counts_as_undecided_until_it_was_taken() -> None:
     assert backlog.oldest(lambda m: m.undecided) is None
     backlog.remove(waiting)
     assert (backlog.count, backlog.undecided) == (0, 0)
+
+
+# How long messages wait
+
+
+class Measured(Observers):
+    """
+    Keeps what it is told was measured.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[str, float]] = []
+
+    def __bool__(self) -> bool:
+        return True
+
+    def measured(self, what: str, seconds: float) -> None:
+        self.told.append((what, seconds))
+
+
+def timed(*entries: tuple[float, int, str | None]) -> tuple[Backlog, Clock, Measured]:
+    """
+    Make a backlog with a clock; each entry is a time, and a message as in L{filled}.
+    """
+    backlog, clock, observers = Backlog(), Clock(), Measured()
+    backlog.now = clock.seconds
+    backlog.observers = observers
+    for at, sequence, name in entries:
+        clock.rightNow = at
+        backlog.append(message(sequence=sequence), lane_of(backlog, name))
+    return backlog, clock, observers
+
+
+def test_nothing_has_waited_while_nothing_waits() -> None:
+    """An empty backlog has no oldest message."""
+    assert Backlog().oldest_wait is None
+
+
+def test_the_oldest_message_counts_wherever_it_waits() -> None:
+    """The age of the backlog is that of its oldest message."""
+    backlog, clock, _ = timed((1, 0, "a"), (2, 1, SHARED), (3, 2, None))
+    clock.rightNow = 10
+    assert backlog.oldest_wait == 9
+    backlog.remove(next(iter(backlog)))
+    assert backlog.oldest_wait == 8
+
+
+def test_observers_hear_how_long_a_message_has_waited_when_it_is_taken() -> None:
+    """What is withdrawn instead has not waited for a connection, but in vain."""
+    backlog, clock, observers = timed((1, 0, SHARED), (2, 1, SHARED))
+    clock.rightNow = 4
+    first, second = backlog
+    backlog.take(first)
+    backlog.remove(second)
+    assert observers.told == [("queue wait", 3)]
+    assert backlog.count == 0
+
+
+def test_a_message_that_moves_to_another_lane_has_waited_all_the_time() -> None:
+    """Which connection it waits for makes no difference to its caller."""
+    backlog, clock, observers = timed((1, 0, None))
+    clock.rightNow = 3
+    backlog.insert(backlog.clear_lane(None), backlog.lane_of("a"))
+    clock.rightNow = 5
+    backlog.take(next(iter(backlog)))
+    assert observers.told == [("queue wait", 4)]
+
+
+def test_a_message_that_comes_back_waits_anew() -> None:
+    """While its connection had it, it did not wait."""
+    backlog, clock, observers = timed((1, 0, SHARED))
+    (waiting,) = backlog
+    backlog.take(waiting)
+    clock.rightNow = 7
+    backlog.insert([waiting], backlog.shared)
+    clock.rightNow = 9
+    assert backlog.oldest_wait == 2
+    backlog.take(waiting)
+    assert observers.told == [("queue wait", 0), ("queue wait", 2)]
+
+
+def test_without_observers_a_message_is_just_taken() -> None:
+    """Nobody need listen."""
+    backlog, _ = filled((0, SHARED))
+    backlog.take(next(iter(backlog)))
+    assert (backlog.count, backlog.oldest_wait) == (0, None)
 
 
 class Waiting(RuleBasedStateMachine):

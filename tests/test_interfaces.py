@@ -26,6 +26,7 @@ from wsmultipool.interfaces import (
     IBalancer,
     IPooledConnection,
     IPoolLogger,
+    IPoolObserver,
     IWebSocketFactory,
     IWebSocketPool,
     IWebSocketWire,
@@ -40,6 +41,7 @@ from wsmultipool.loggers import (
 from wsmultipool.options import PoolOptions, ServerURL
 from wsmultipool.pool import ReconnectingPoolFactory
 from wsmultipool.service import PoolService
+from wsmultipool.service.measurements import Measurements
 
 from .support import Listener, Pool
 
@@ -68,6 +70,7 @@ def wire() -> IWebSocketWire:
         (IPoolLogger, guarded(noop_logger)),
         (IPoolLogger, noop_logger),
         (IPushProducer, WriteQueue(lambda entries, only_plain: b"")),
+        (IPoolObserver, Measurements()),
         (IService, PoolService(Pool())),
         (IWebSocketFactory, WebSocketFactory()),
     ],

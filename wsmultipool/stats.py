@@ -81,8 +81,8 @@ class PoolStats:
     @ivar resent_messages: times that a confirmed send was made ready to be written once more.
     @ivar reconnects: times that a connection opened again after its first time.
     @ivar connections: each connection, by C{id}.
-    @ivar oldest_wait: seconds that the message has waited which waits longest; C{None} when none
-        does.
+    @ivar oldest_wait: seconds that the oldest message has waited, since it came back if its
+        connection was lost; C{None} when none waits.
     @ivar dropped: L{dropped_messages} by reason: C{overflow}, C{timeout}, C{closed},
         C{exhausted}, C{connection lost}, C{fragment} or C{unconfirmed}; others are 0.
     @since: 0.1.0
