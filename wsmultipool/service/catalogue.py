@@ -156,6 +156,73 @@ METRICS = (
         (),
         "Round trips of pings, those of the heartbeat and of confirmed sends included.",
     ),
+    # Of a relay, if there is one
+    Metric(
+        "wsmultipool_relay_clients",
+        "gauge",
+        (),
+        "Local clients connected to the relay.",
+    ),
+    Metric(
+        "wsmultipool_relay_paused_clients",
+        "gauge",
+        (),
+        "Local clients that are not read from, as what they have sent is still under way.",
+    ),
+    Metric(
+        "wsmultipool_relay_slow_clients",
+        "gauge",
+        (),
+        "Local clients for which something waits, as they do not read.",
+    ),
+    Metric(
+        "wsmultipool_relay_pending_messages",
+        "gauge",
+        (),
+        "Messages of local clients that are under way to a connection, or to their confirmation.",
+    ),
+    Metric(
+        "wsmultipool_relay_accepted_total",
+        "counter",
+        (),
+        "Local clients that were let in.",
+    ),
+    Metric(
+        "wsmultipool_relay_refused_total",
+        "counter",
+        ("reason",),
+        "Local clients that were not let in.",
+    ),
+    Metric(
+        "wsmultipool_relay_closed_total",
+        "counter",
+        ("reason",),
+        "Local clients that went, or were closed.",
+    ),
+    Metric(
+        "wsmultipool_relay_messages_total",
+        "counter",
+        ("direction",),
+        "Messages from local clients that the pool has taken, and messages handed to them.",
+    ),
+    Metric(
+        "wsmultipool_relay_message_bytes_total",
+        "counter",
+        ("direction",),
+        "Payload bytes of these messages.",
+    ),
+    Metric(
+        "wsmultipool_relay_failed_messages_total",
+        "counter",
+        (),
+        "Messages of local clients that could not be sent.",
+    ),
+    Metric(
+        "wsmultipool_relay_unheard_messages_total",
+        "counter",
+        (),
+        "Messages from upstream that no local client was there for.",
+    ),
 )
 """
 Every metric, in the order in which they are given.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from twisted.web.server import Request
 
     from ..pool import ReconnectingPoolFactory
+    from .metrics import CountsClients
 
 __all__ = ["Exposition"]
 
@@ -24,14 +25,15 @@ class Exposition:
     @since: 0.1.0
     """
 
-    def __init__(self, pool: ReconnectingPoolFactory) -> None:
+    def __init__(self, pool: ReconnectingPoolFactory, relay: CountsClients | None) -> None:
         self._pool = pool
         self._collector: PrometheusCollector | None = None
         try:
-            self._collector = PrometheusCollector(pool)
+            self._collector = PrometheusCollector()
         except ImportError as error:
             self._missing = str(error)
             return
+        self._collector.add(pool, relay)
         from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 
         self._registry = CollectorRegistry()

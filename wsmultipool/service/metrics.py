@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .catalogue import METRICS, Metric
 from .measurements import Measurements, endpoint_of
@@ -46,6 +46,20 @@ _DROPS = (
 _Sample = tuple[str, Sequence[str], Any]  # the name after the prefix, labels, value
 
 
+class CountsClients(Protocol):
+    """
+    A relay, as far as metrics are concerned.
+
+    @since: 0.1.0
+    """
+
+    def get_stats(self) -> Any:
+        """
+        @return: a L{wsmultipool.service.relay_stats.RelayStats}.
+        @since: 0.1.0
+        """
+
+
 class PrometheusCollector:
     """
     A C{Collector} for C{prometheus_client} that reads the state of pools when it is asked for it,
@@ -76,13 +90,16 @@ class PrometheusCollector:
             "histogram": metrics_core.HistogramMetricFamily,
         }
         self._pools: dict[ReconnectingPoolFactory, Measurements] = {}
+        self._relays: dict[ReconnectingPoolFactory, CountsClients] = {}
         for pool in pools:
             self.add(pool)
 
-    def add(self, pool: ReconnectingPoolFactory) -> None:
+    def add(self, pool: ReconnectingPoolFactory, relay: CountsClients | None = None) -> None:
         """
         Collect from one more pool.
 
+        @param relay: the relay that lets local clients use it, to collect from that, too; C{None}
+            without one.
         @raise ValueError: there is one of that name.
         @since: 0.1.0
         """
@@ -90,6 +107,8 @@ class PrometheusCollector:
             raise ValueError(f"there is a pool named {pool.name!r} already: give one another name=")
         self._pools[pool] = measurements = Measurements()
         pool.add_observer(measurements)
+        if relay is not None:
+            self._relays[pool] = relay
 
     def remove(self, pool: ReconnectingPoolFactory) -> None:
         """
@@ -99,6 +118,7 @@ class PrometheusCollector:
         @since: 0.1.0
         """
         pool.remove_observer(self._pools.pop(pool))
+        self._relays.pop(pool, None)
 
     def describe(self) -> Iterable[Family]:
         """
@@ -109,7 +129,7 @@ class PrometheusCollector:
 
     def collect(self) -> Iterable[Family]:
         """
-        @return: every metric, with the values of this moment.
+        @return: every metric that has values, with those of this moment.
         @since: 0.1.0
         """
         values: dict[str, list[tuple[Sequence[str], Any]]] = {metric.name: [] for metric in METRICS}
@@ -118,6 +138,9 @@ class PrometheusCollector:
             endpoints = sorted({endpoint_of(each.url) for each in stats.connections})
             for name, labels, value in chain(_state(stats), _history(measurements, endpoints)):
                 values[f"wsmultipool_{name}"].append(((pool.name, *labels), value))
+        for pool, relay in self._relays.items():
+            for name, labels, value in _clients(relay.get_stats()):
+                values[f"wsmultipool_relay_{name}"].append(((pool.name, *labels), value))
         families = []
         for metric in METRICS:
             family = self._family(metric)
@@ -126,7 +149,8 @@ class PrometheusCollector:
                     family.add_metric(labels, value.cumulative(), value.total)
                 else:
                     family.add_metric(labels, value)
-            families.append(family)
+            if family.samples:
+                families.append(family)
         return families
 
     def _family(self, metric: Metric) -> Any:
@@ -154,7 +178,7 @@ def _state(stats: PoolStats) -> Iterator[_Sample]:
         yield "messages_total", (direction,), getattr(stats, f"{direction}_messages")
         yield "message_bytes_total", (direction,), getattr(stats, f"{direction}_bytes")
     for reason in sorted({*_DROPS, *stats.dropped}):
-        yield "dropped_messages_total", (reason.replace(" ", "_"),), stats.dropped.get(reason, 0)
+        yield "dropped_messages_total", (_label(reason),), stats.dropped.get(reason, 0)
     yield "reconnects_total", (), stats.reconnects
     yield "queue_messages", (), stats.queued_messages
     yield "queue_bytes", (), stats.queued_bytes
@@ -182,3 +206,23 @@ def _history(measurements: Measurements, endpoints: Iterable[str]) -> Iterator[_
     yield "queue_wait_seconds", (), measurements.shorter["queue wait"]
     yield "ping_round_trip_seconds", (), measurements.shorter["round trip"]
     yield "retry_delay_seconds", (), measurements.shorter["retry delay"]
+
+
+def _clients(stats: Any) -> Iterator[_Sample]:
+    """What a relay says of itself."""
+    for name in ("clients", "paused_clients", "slow_clients", "pending_messages"):
+        yield name, (), getattr(stats, name)
+    yield "accepted_total", (), stats.accepted
+    for reason, count in sorted(stats.refused.items()):
+        yield "refused_total", (_label(reason),), count
+    for reason, count in sorted(stats.closed.items()):
+        yield "closed_total", (_label(reason),), count
+    for direction in ("from_clients", "to_clients"):
+        yield "messages_total", (direction,), getattr(stats, f"messages_{direction}")
+        yield "message_bytes_total", (direction,), getattr(stats, f"bytes_{direction}")
+    yield "failed_messages_total", (), stats.failed_messages
+    yield "unheard_messages_total", (), stats.unheard_messages
+
+
+def _label(reason: str) -> str:
+    return reason.replace(" ", "_").replace("-", "_")

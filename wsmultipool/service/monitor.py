@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
     from ..pool import ReconnectingPoolFactory
+    from .metrics import CountsClients
 
 __all__ = ["Monitor"]
 
@@ -30,8 +31,14 @@ class Monitor:
     @since: 0.1.0
     """
 
-    def __init__(self, pool: ReconnectingPoolFactory, reactor: IReactorTime) -> None:
+    def __init__(
+        self,
+        pool: ReconnectingPoolFactory,
+        reactor: IReactorTime,
+        relay: CountsClients | None = None,
+    ) -> None:
         self._pool = pool
+        self._relay = relay
         self._reactor = reactor
         self._history = History()
         self._events = EventLog(pool, reactor.seconds)
@@ -65,7 +72,14 @@ class Monitor:
         """
         now = self._reactor.seconds()
         stats = self._pool.get_stats()
-        return View(self._pool.name, now, stats, self._history, self._events.newest_first())
+        return View(
+            self._pool.name,
+            now,
+            stats,
+            self._history,
+            self._events.newest_first(),
+            None if self._relay is None else self._relay.get_stats(),
+        )
 
     def watch(self, watcher: Callable[[View], None]) -> None:
         """

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
 from .charts import sparkline, throughput
@@ -42,6 +42,7 @@ class View:
     @ivar stats: the state.
     @ivar history: the last minutes.
     @ivar events: what has happened, newest first.
+    @ivar relay: a L{wsmultipool.service.relay_stats.RelayStats}; C{None} without a relay.
     @since: 0.1.0
     """
 
@@ -50,6 +51,7 @@ class View:
     stats: PoolStats
     history: History
     events: Sequence[Event]
+    relay: Any = None
 
 
 class Page:
@@ -127,36 +129,33 @@ def _figures(view: View) -> str:
     latest = view.history.pool[-1] if view.history.pool else Rates(view.now)
     pings = sorted(each.latency for each in stats.connections if each.latency is not None)
     waits = f"oldest {duration(stats.oldest_wait)}" if stats.queued_messages else "nothing waits"
+    unconfirmed = count(stats.unconfirmed_messages), bytes_in_words(stats.unconfirmed_bytes)
+    figures = [
+        ("Sending", per_second(latest.sent), f"{bytes_in_words(latest.sent_bytes)}/s"),
+        ("Receiving", per_second(latest.received), f"{bytes_in_words(latest.received_bytes)}/s"),
+        ("Queue", count(stats.queued_messages), waits),
+        ("Unconfirmed", *unconfirmed),
+        ("Dropped", count(stats.dropped_messages), _reasons(stats)),
+        (
+            "Round trip",
+            duration(pings[len(pings) // 2]) if pings else NONE,
+            "median of last pings" if pings else "no ping yet",
+        ),
+    ]
+    if view.relay is not None:
+        figures.append(("Local clients", count(view.relay.clients), _troubled(view.relay)))
+    tones = {"Queue": "warn"} if stats.queued_messages else {}
     return "".join(
-        f'<div><dt>{name}</dt><dd><b class="{tone}">{value}</b> <small>{detail}</small></dd></div>'
-        for name, value, detail, tone in (
-            ("Sending", per_second(latest.sent), f"{bytes_in_words(latest.sent_bytes)}/s", ""),
-            (
-                "Receiving",
-                per_second(latest.received),
-                f"{bytes_in_words(latest.received_bytes)}/s",
-                "",
-            ),
-            ("Queue", count(stats.queued_messages), waits, "warn" if stats.queued_messages else ""),
-            (
-                "Unconfirmed",
-                count(stats.unconfirmed_messages),
-                bytes_in_words(stats.unconfirmed_bytes),
-                "",
-            ),
-            (
-                "Dropped",
-                count(stats.dropped_messages),
-                _reasons(stats),
-                "",
-            ),
-            (
-                "Round trip",
-                duration(pings[len(pings) // 2]) if pings else NONE,
-                "median of last pings" if pings else "no ping yet",
-                "",
-            ),
-        )
+        f'<div><dt>{name}</dt><dd><b class="{tones.get(name, "")}">{value}</b>'
+        f" <small>{detail}</small></dd></div>"
+        for name, value, detail in figures
+    )
+
+
+def _troubled(relay: Any) -> str:
+    troubled = [(relay.slow_clients, "slow"), (relay.paused_clients, "held back")]
+    return (
+        ", ".join(f"{count(number)} {what}" for number, what in troubled if number) or "none slow"
     )
 
 

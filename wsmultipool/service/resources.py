@@ -48,7 +48,7 @@ class Answer:
 
 class AnswerResource(Resource):
     """
-    Answers GET and HEAD with what a function returns, and nothing else.
+    Answers with what a function returns.
 
     @since: 0.1.0
     """
@@ -65,12 +65,7 @@ class AnswerResource(Resource):
 
         @since: 0.1.0
         """
-        if request.method not in (b"GET", b"HEAD"):
-            answer = Answer("only GET and HEAD are possible\n", 405, headers={"allow": "GET, HEAD"})
-        elif request.postpath:
-            answer = not_found(request)
-        else:
-            answer = self._answer(request)
+        answer = self._answer(request)
         body = answer.body.encode() if isinstance(answer.body, str) else answer.body
         request.setResponseCode(answer.status)
         headers = {"content-type": answer.content_type, **(answer.headers or {})}
@@ -80,17 +75,9 @@ class AnswerResource(Resource):
         return b"" if request.method == b"HEAD" else body
 
 
-def not_found(request: Request) -> Answer:
-    """
-    @return: the answer to a path that does not exist; it does not repeat it.
-    @since: 0.1.0
-    """
-    return Answer("there is no such page\n", 404)
-
-
 class Tree(Resource):
     """
-    Resources by name, with the headers that all of them have.
+    Resources by name, to be read and not changed, with the headers that all of them have.
 
     @param may_be_called: whether to answer to a C{Host} header, C{None} for a request without one.
     @since: 0.1.0
@@ -106,21 +93,27 @@ class Tree(Resource):
 
     def getChildWithDefault(self, path: bytes, request: Request) -> Resource:
         """
-        Find a resource, unless the request has the host name of a stranger.
+        Find a resource, unless it is not to be had like this.
 
         @since: 0.1.0
         """
         for name, value in _HEADERS.items():
             request.setHeader(name, value)
         if not self._may_be_called(request.getHeader("host")):
-            return AnswerResource(_strange_host)
-        found: Resource | None = self.children.get(path)
-        return AnswerResource(not_found) if found is None else found
+            return _refusal(
+                403,
+                "this server listens on a loopback address and answers only to that, to localhost,"
+                " and to the host names it was told to allow",
+            )
+        found: Resource | None = None if request.postpath else self.children.get(path)
+        if found is None:
+            return _refusal(404, "there is no such page")
+        if request.method not in (b"GET", b"HEAD"):
+            return _refusal(405, "only GET and HEAD are possible", {"allow": "GET, HEAD"})
+        return found
 
 
-def _strange_host(request: Request) -> Answer:
-    return Answer(
-        "this server listens on a loopback address and answers only to that, to localhost, and to"
-        " the host names it was told to allow\n",
-        403,
-    )
+def _refusal(status: int, text: str, headers: Mapping[str, str] | None = None) -> AnswerResource:
+    """Answer with a text that repeats nothing of the request."""
+    answer = Answer(f"{text}\n", status, headers=headers)
+    return AnswerResource(lambda _: answer)

@@ -5,7 +5,8 @@ The HTTP server of a pool: status page, metrics, health.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from twisted.web.server import Request
 
     from ..pool import ReconnectingPoolFactory
+    from .metrics import CountsClients
 
 __all__ = ["StatusService"]
 
@@ -50,8 +52,8 @@ class StatusService(Service):
     @param endpoint: where to listen.
     @param reactor: keeps the time of samples and timeouts.
     @param min_ready: how many open connections C{/readyz} wants.
-    @param relay: what has C{get_stats()}, whose C{as_dict()} is shown in C{/stats.json}; C{None}
-        without a relay.
+    @param relay: the relay that lets local clients use the pool, to show that, too; C{None} without
+        one.
     @param hosts: other host names to answer to on a loopback address, as those of a reverse proxy.
     @since: 0.1.0
     """
@@ -65,7 +67,7 @@ class StatusService(Service):
         *,
         reactor: IReactorTime,
         min_ready: int = 1,
-        relay: Any = None,
+        relay: CountsClients | None = None,
         hosts: Collection[str] = (),
     ) -> None:
         self._pool = pool
@@ -76,10 +78,10 @@ class StatusService(Service):
         self._only_local = False
         self._listening: Deferred[IListeningPort] | None = None
         self._port: IListeningPort | None = None
-        self._monitor = Monitor(pool, reactor)
+        self._monitor = Monitor(pool, reactor, relay)
         self._page = Page()
         self._live = LiveResource(self._monitor, self._page)
-        self._exposition = Exposition(pool)
+        self._exposition = Exposition(pool, relay)
         site = _Site(self._tree(), reactor=reactor)  # type: ignore[no-untyped-call]
         self._connections = ServerConnections(site, reactor)
 
@@ -180,8 +182,16 @@ class StatusService(Service):
     def _answer_stats(self, request: Request) -> Answer:
         stats = {"name": self._pool.name, **self._pool.get_stats().as_dict()}
         if self._relay is not None:
-            stats["relay"] = self._relay.get_stats().as_dict()
+            stats["relay"] = _as_json(self._relay.get_stats())
         return Answer(json.dumps(stats, indent=2) + "\n", content_type="application/json")
+
+
+def _as_json(stats: Any) -> dict[str, Any]:
+    """Copy a dataclass of numbers, and of numbers by name."""
+    values = {each.name: getattr(stats, each.name) for each in fields(stats)}
+    return {
+        name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()
+    }
 
 
 class _Site(Site):
