@@ -25,7 +25,8 @@ from .integration.autobahn_server import echo_factory
 from .integration.certificates import Authority
 from .integration.connect_proxy import ConnectProxy
 from .integration.deadline import within
-from .integration.listening import listening
+from .integration.listening import listening, unused_port
+from .integration.requests import fetch
 from .integration.running_reactor import reactor
 
 # Where the package that is tested was imported from: the checkout, or where its wheel is installed.
@@ -288,6 +289,37 @@ async def test_application() -> None:
     assert shut_down.count("closed (1000)") == 2, twistd.output
     assert "127.0.0.1: closed" in shut_down, twistd.output
     assert "Traceback" not in twistd.output, twistd.output
+
+
+@within(60)
+async def test_status_page() -> None:
+    """twistd runs the application, and its page shows the pool, open."""
+    port = unused_port()
+    where = f"tcp:{port}:interface=127.0.0.1"
+    async with echo_server() as (_, upstream):
+        url = f"ws://127.0.0.1:{upstream}/"
+        environment = {"POOL_URL": url, "STATUS_ENDPOINT": where}
+        async with running(*TWISTD, "-y", "status_page.py", **environment) as twistd:
+            await twistd.printed("all 2 connections are open")
+            status, page = await fetch(f"http://127.0.0.1:{port}/")
+            assert (status, b"All 2 open" in page) == (200, True)
+            assert (await fetch(f"http://127.0.0.1:{port}/readyz"))[0] == 200
+            await twistd.stop("TERM")
+    assert "Traceback" not in twistd.output
+
+
+@within(60)
+async def test_own_metrics() -> None:
+    """The program's own metrics and the pool's are in one answer."""
+    async with (
+        echo_server() as (_, upstream),
+        running("own_metrics.py", f"ws://127.0.0.1:{upstream}/") as program,
+    ):
+        url = (await program.printed(r"metrics are at (\S+)"))[1]
+        await program.printed("3 orders are sent")
+        _, metrics = await fetch(url)
+    assert b"orders_total 3.0" in metrics
+    assert b'wsmultipool_messages_total{direction="sent",pool="orders"} 3.0' in metrics
 
 
 @within(60)

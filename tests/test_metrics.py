@@ -285,11 +285,11 @@ def test_the_documentation_lists_every_metric() -> None:
     """The table of the how-to and the code are the same: names, types, labels."""
     text = HOWTO.read_text(encoding="utf-8")
     rows = re.findall(
-        r"^   \* - ``(wsmultipool_\w+)``\n     - (\w+)\n     - (.*)\n     - (.+(?:\n       .+)*)",
+        r"^   \* - ``(wsmultipool_\w+)``\n     - (\w+)\n     -(.*)\n     - (.+(?:\n       .+)*)",
         text,
         re.MULTILINE,
     )
-    documented = [(name, kind, labels.replace("`", "")) for name, kind, labels, _ in rows]
+    documented = [(name, kind, labels.replace("`", "").strip()) for name, kind, labels, _ in rows]
     assert documented == [
         (metric.name, metric.kind, ", ".join(metric.labels)) for metric in METRICS
     ]
