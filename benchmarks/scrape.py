@@ -32,7 +32,8 @@ async def measure(reactor: Any, connections: int) -> None:
     memory = MemoryPool(pool_size=connections)
     endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
     service = StatusService(memory.pool, endpoint, reactor=reactor)
-    url = f"http://127.0.0.1:{(await service.listen()).getHost().port}/metrics"
+    address: Any = (await service.listen()).getHost()
+    url = f"http://127.0.0.1:{address.port}/metrics"
     service.startService()
     memory.open()
     for number in range(connections):

@@ -273,7 +273,8 @@ def test_every_error_has_a_label_of_its_own() -> None:
             """One that an IWebSocketFactory of the user's came up with."""
 
         for kind in [*known, Special, RuntimeError]:
-            measurements.attempt_ended(connection, kind.__new__(kind), 1)
+            error: Exception = Exception.__new__(kind)
+            measurements.attempt_ended(connection, error, 1)
         outcomes = {outcome for _, outcome in measurements.attempts}
         assert len(outcomes) == len(known) + 1
         assert {"other", "connection_dropped", "pong_overdue"} < outcomes

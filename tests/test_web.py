@@ -278,7 +278,8 @@ def test_listening_before_the_start_tells_the_caller() -> None:
     memory = MemoryPool()
     endpoint = ServerEndpoint()
     service = StatusService(memory.pool, endpoint, reactor=memory.clock)
-    assert memory.result(service.listen()) is endpoint.port
+    listens: object = memory.result(service.listen())
+    assert listens is endpoint.port
     port = endpoint.port
     service.startService()
     assert endpoint.port is port
@@ -297,7 +298,8 @@ def test_a_port_in_use_fails_the_deferred() -> None:
     endpoint.listening.errback(CannotListenError("127.0.0.1", 8080, OSError("in use")))
     assert listening[0].check(CannotListenError)
     endpoint.listening = None
-    assert memory.result(service.listen()) is endpoint.port
+    listens: object = memory.result(service.listen())
+    assert listens is endpoint.port
     service.startService()
     memory.result(service.stopService())
     memory.close()

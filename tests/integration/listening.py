@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import (
     IAddress,
+    IListeningPort,
     IProtocolFactory,
     ITCPTransport,
 )
@@ -125,6 +126,15 @@ async def listening(
         await maybeDeferred(listener.stopListening)
         server.reset_all()
         await limited(Deferred.fromCoroutine(server.all_gone()), 10)
+
+
+def port_of(listener: IListeningPort) -> int:
+    """
+    Return the TCP port that something listens on.
+    """
+    address = listener.getHost()
+    assert isinstance(address, IPv4Address)
+    return address.port
 
 
 def unused_port() -> int:

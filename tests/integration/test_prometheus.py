@@ -15,7 +15,7 @@ from wsmultipool.service.web import StatusService
 
 from .autobahn_server import echo_factory
 from .deadline import within
-from .listening import listening, unused_port
+from .listening import listening, port_of, unused_port
 from .programs import output_of, path_of, running
 from .requests import eventually, fetch, fetch_json
 from .running_reactor import reactor
@@ -44,7 +44,7 @@ async def measured_service(stack: AsyncExitStack, start_pool: StartPool) -> str:
     server.connections[0].reset()
     await journal.nth("close", 2)
     await pool.when_ready()
-    return f"127.0.0.1:{port.getHost().port}"
+    return f"127.0.0.1:{port_of(port)}"
 
 
 @within(60)

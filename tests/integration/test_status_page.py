@@ -17,7 +17,7 @@ from wsmultipool.service.web import StatusService
 from .autobahn_server import echo_factory
 from .browser import Browser, chromium
 from .deadline import within
-from .listening import Server, listening
+from .listening import Server, listening, port_of
 from .running_reactor import reactor
 from .starting import StartPool
 
@@ -69,7 +69,7 @@ async def shown(pool: ReconnectingPoolFactory) -> AsyncIterator[str]:
     port = await service.listen()
     service.startService()
     try:
-        yield f"http://127.0.0.1:{port.getHost().port}/"
+        yield f"http://127.0.0.1:{port_of(port)}/"
     finally:
         await service.stopService()
 

@@ -102,6 +102,7 @@ class EventLog:
 
     def newest_first(self) -> list[Event]:
         """
+        @return: what was written down.
         @since: 0.1.0
         """
         return list(reversed(self._events))
