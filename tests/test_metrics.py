@@ -263,7 +263,7 @@ def test_every_error_has_a_label_of_its_own() -> None:
     with scraped(pool_size=1) as found:
         (measurements,) = found.collector._pools.values()
         (connection,) = found.memory.pool._supervisor.connections
-        known = [
+        known: list[Any] = [
             kind
             for kind in vars(errors).values()
             if isinstance(kind, type) and issubclass(kind, errors.ConnectionFailed)
@@ -273,8 +273,7 @@ def test_every_error_has_a_label_of_its_own() -> None:
             """One that an IWebSocketFactory of the user's came up with."""
 
         for kind in [*known, Special, RuntimeError]:
-            error: Exception = Exception.__new__(kind)
-            measurements.attempt_ended(connection, error, 1)
+            measurements.attempt_ended(connection, kind.__new__(kind), 1)
         outcomes = {outcome for _, outcome in measurements.attempts}
         assert len(outcomes) == len(known) + 1
         assert {"other", "connection_dropped", "pong_overdue"} < outcomes

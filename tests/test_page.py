@@ -29,7 +29,7 @@ class Outline(HTMLParser):
     The tags of a page, checked to be balanced, and what they refer to.
     """
 
-    EMPTY = {"meta", "link", "path", "polyline", "polygon"}
+    EMPTY = frozenset({"meta", "link", "path", "polyline", "polygon"})
 
     def __init__(self) -> None:
         super().__init__()

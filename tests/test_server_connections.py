@@ -35,7 +35,7 @@ def connected(number: int) -> tuple[ServerConnections, Clock, list[Stubborn]]:
     connections = ServerConnections(Factory.forProtocol(Protocol), clock)
     transports = []
     for _ in range(number):
-        transport = Stubborn()
+        transport = Stubborn()  # type: ignore[no-untyped-call]
         transport.protocol = connections.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
         transport.protocol.makeConnection(transport)
         transports.append(transport)
