@@ -55,7 +55,7 @@ class CountsClients(Protocol):
 
     def get_stats(self) -> Any:
         """
-        @return: a L{wsmultipool.service.relay_stats.RelayStats}.
+        @return: a C{RelayStats}.
         @since: 0.1.0
         """
 

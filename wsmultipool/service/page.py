@@ -42,7 +42,7 @@ class View:
     @ivar stats: the state.
     @ivar history: the last minutes.
     @ivar events: what has happened, newest first.
-    @ivar relay: a L{wsmultipool.service.relay_stats.RelayStats}; C{None} without a relay.
+    @ivar relay: a C{RelayStats}; C{None} without a relay.
     @since: 0.1.0
     """
 
