@@ -36,6 +36,7 @@ TESTS = {
         "test_close_and_destroy.py",
         "test_receiving.py",
         "test_several_urls.py",
+        "test_observers.py",
     ],
     "_dispatch": [
         "test_backpressure.py",

@@ -87,6 +87,24 @@ def test_attempts_are_counted_by_outcome_and_timed() -> None:
         assert found.value("retry_delay_seconds_sum") == 1
 
 
+def test_several_servers_are_told_apart() -> None:
+    """Connections and attempts count where they were at that moment."""
+    with scraped(url=["ws://a.test/feed?token=1", "wss://b.test/"], pool_size=4) as found:
+        found.memory.server.refuse()
+        found.memory.pool.start()
+        found.memory.settle()
+        for endpoint in ("a.test:80", "b.test:443"):
+            labels = {"endpoint": endpoint, "outcome": "transport_failed"}
+            assert found.value("connect_attempts_total", **labels) == 2
+        found.memory.server.accept()
+        found.memory.advance(5)
+        states = [
+            found.value("connections", endpoint=endpoint, state="open")
+            for endpoint in ("a.test:80", "b.test:443")
+        ]
+        assert sum(filter(None, states)) == 4
+
+
 def test_disconnects_are_counted_by_reason_with_their_lifetimes() -> None:
     """A closing handshake is told from a drop."""
     with scraped(pool_size=2) as found:
