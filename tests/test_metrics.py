@@ -89,7 +89,8 @@ def test_attempts_are_counted_by_outcome_and_timed() -> None:
 
 def test_several_servers_are_told_apart() -> None:
     """Connections and attempts count where they were at that moment."""
-    with scraped(url=["ws://a.test/feed?token=1", "wss://b.test/"], pool_size=4) as found:
+    urls = ["ws://a.test/feed?token=1", "wss://b.test/"]
+    with scraped(url=urls, pool_size=4, name="memory.test") as found:
         found.memory.server.refuse()
         found.memory.pool.start()
         found.memory.settle()
