@@ -33,13 +33,17 @@ PURE = {
         "_proof",
     ),
     *("_quotes", "_rejection", "_tls_options", "_urls", "_validation", "_websocket_options"),
-    *("backoff", "balancers", "errors", "events", "handshake", "interfaces", "messages"),
-    *("options", "stats"),
+    *("backoff", "balancers", "errors", "events", "handshake", "interfaces", "keys"),
+    *("messages", "options", "stats"),
+    *("service._client_frames", "service.access", "service.relay_options", "service.relay_stats"),
 }
 # They do not decide anything: the version, what logs, and what waits for user code.
 PURE_ENOUGH = {"_version", "_awaitables", "_pool_logger", "loggers"}
-# The adapter, and the servers: in memory for tests, and on loopback for the demo.
-AUTOBAHN = {"_autobahn", "_parsing", "_receiving", "_settings", "_demo_server", "_memory_server"}
+# The adapter, and the servers: in memory for tests, on loopback for the demo, and the relay's.
+AUTOBAHN = {
+    *("_autobahn", "_parsing", "_receiving", "_settings", "_demo_server", "_memory_server"),
+    "service._relay_protocol",
+}
 # Built on what every user can import: these modules, and all in these packages.
 EDGES = {"__main__", "_demo", "_demo_report", "_demo_server", "cli", "service"}
 

@@ -60,6 +60,7 @@ from .interfaces import (
     IWebSocketWire,
     IWireListener,
 )
+from .keys import PinnedKey
 from .loggers import (
     StandardLibraryLogger,
     TwistedLogger,
@@ -112,11 +113,12 @@ __all__ = [
     "WebSocketFactory",
     "create_console_logger",
     "noop_logger",
-    # events, handshake, messages, stats
+    # events, handshake, keys, messages, stats
     "ConnectionStats",
     "EventEmitter",
     "EventName",
     "Message",
+    "PinnedKey",
     "PoolStats",
     "SendData",
     "UpgradeRequest",

@@ -10,7 +10,7 @@ When a connection opens, it would be a better home for its share of the keys.  T
 not before what was sent for them at the old home is known to have been received: the caller sends a
 ping there, and the pong says so, as frames are processed in order (RFC 6455, section 5.5).  Until
 then messages of such a key wait.  Without the pong, the key stays where it is.  Likewise the keys
-of a connection that is closing wait until it is gone.
+of a connection that is closing wait until it is gone.  A L{PinnedKey} does not move before that.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Hashable
 from typing import Generic, Protocol, TypeVar
+
+from .keys import PinnedKey
 
 _REMEMBERED = 65536
 """
@@ -94,6 +96,7 @@ class KeyAffinity(Generic[C]):
                 _weight(key, connection.id) > _weight(key, home.id)
                 and key not in occupied
                 and key not in self._moves
+                and not isinstance(key, PinnedKey)
             ):
                 move = moves.setdefault(home.id, Move(home, connection))
                 move.keys.add(key)

@@ -388,6 +388,22 @@ class ReconnectingPoolFactory(EventEmitter):
         """
         return len(self._supervisor.connections)
 
+    def connection_of(self, key: Hashable) -> int | None:
+        """
+        Look up where messages of a key go; a key that was never used gets its connection now.
+
+        @param key: as of L{send}.
+        @return: the id of an open connection; C{None} when none is open, or while the key moves
+            from one to another and its messages wait.
+        @raise TypeError: C{key} is not hashable.
+        @since: 0.1.0
+        """
+        affinity = self._dispatch.affinity
+        if affinity.moving(key) is not None:
+            return None
+        home = affinity.home(key)
+        return None if home is None else home.id
+
     def get_stats(self) -> PoolStats:
         """
         @return: a snapshot.

@@ -1,0 +1,224 @@
+"""
+One client of a relay: what it sends goes into the pool, as fast as the pool takes it.
+
+A message counts as sent once a connection of the pool has taken it or, with C{confirm}, when
+upstream has it.  Until then it is under way; when a client has so many under way as its window has
+room for, nothing more is read from it.  If one of them can't be sent, those behind it are withdrawn
+and the client is closed: so it knows that what it has sent is not all there, and nothing is left
+out in the middle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from ..errors import DeliveryUnknown, PoolClosed
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from ..pool import ReconnectingPoolFactory
+    from ._relay_protocol import RelayWire
+    from .relay_options import RelayOptions
+
+# RFC 6455, section 7.4.1, and the registry of close codes
+GOING_AWAY = 1001
+TOO_BIG = 1009
+TRY_AGAIN_LATER = 1013
+
+
+class House(Protocol):
+    """
+    What a client reports to.
+    """
+
+    def sent(self, messages: int, size: int) -> None:
+        """So many of its messages count as sent, with so many bytes together."""
+
+    def failed(self, client: RelayClient, messages: int, failure: Failure) -> None:
+        """So many could not be sent, the first of them for this reason."""
+
+    def closing(self, client: RelayClient, reason: str, code: int, text: str) -> None:
+        """The client is being closed; C{reason} is a word for metrics."""
+
+    def busy(self, client: RelayClient) -> None:
+        """Something of it is under way."""
+
+    def idle(self, client: RelayClient) -> None:
+        """Nothing of it is under way any more."""
+
+    def lost(self, client: RelayClient, code: int | None, failed_by_relay: bool) -> None:
+        """It is gone."""
+
+
+class RelayClient:
+    """
+    One client.
+
+    @ivar key: keeps its messages in order; C{None} for no order.
+    @ivar label: its address, for the log.
+    @ivar under_way: messages that do not count as sent yet, oldest first, with their sizes.
+    @ivar is_open: whether it is neither closed nor being closed.
+    @ivar is_paused: whether nothing is read from it because of what is under way.
+    """
+
+    __slots__ = (
+        "_confirm",
+        "_house",
+        "_send",
+        "_sent",
+        "_size_under_way",
+        "_window",
+        "_window_bytes",
+        "_wire",
+        "is_open",
+        "is_paused",
+        "is_stopped",
+        "key",
+        "label",
+        "under_way",
+    )
+
+    def __init__(
+        self,
+        house: House,
+        wire: RelayWire,
+        pool: ReconnectingPoolFactory,
+        options: RelayOptions,
+        key: Hashable,
+        label: str,
+    ) -> None:
+        self.key = key
+        self.label = label
+        self.is_open = True
+        self.is_paused = False
+        self.is_stopped = False
+        self.under_way: dict[Deferred[int], int] = {}
+        self._house = house
+        self._wire = wire
+        self._send = pool.send
+        self._confirm = options.confirm
+        self._window = options.client_window
+        self._window_bytes = options.client_window_bytes
+        self._size_under_way = 0
+        self._sent = 0
+
+    # From the client
+
+    def receive(self, payloads: Sequence[bytes], is_binary: bool) -> int:
+        """Send messages, as many as the window has room for."""
+        send, key, confirm = self._send, self.key, self._confirm
+        taken = at_once = size_at_once = 0
+        # Runs for every message: most are taken at once, and need nothing more.
+        for payload in payloads:
+            if not self.is_open or self.is_paused or self.is_stopped:
+                break
+            result: Any = send(payload, binary=is_binary, key=key, confirm=confirm)
+            taken += 1
+            if result.called and result.result.__class__ is int:
+                at_once += 1
+                size_at_once += len(payload)
+            else:
+                self._follow(result, len(payload))
+        if at_once:
+            self._sent += at_once
+            self._house.sent(at_once, size_at_once)
+        return taken
+
+    def _follow(self, result: Deferred[int], size: int) -> None:
+        if not self.under_way:
+            self._house.busy(self)
+        self.under_way[result] = size
+        self._size_under_way += size
+        if len(self.under_way) >= self._window or self._size_under_way >= self._window_bytes:
+            self.is_paused = True
+            self._wire.pause_reading()
+        result.addCallbacks(
+            self._settled, self._failed, callbackArgs=(result,), errbackArgs=(result,)
+        )
+
+    def _settled(self, _: int, result: Deferred[int]) -> None:
+        size = self._forget(result)
+        self._sent += 1
+        self._house.sent(1, size)
+        self._go_on()
+
+    def _forget(self, result: Deferred[int]) -> int:
+        size = self.under_way.pop(result)
+        self._size_under_way -= size
+        return size
+
+    def _go_on(self) -> None:
+        if not self.under_way:
+            self._house.idle(self)
+        if (
+            self.is_paused
+            and len(self.under_way) <= self._window // 2
+            and self._size_under_way <= self._window_bytes // 2
+        ):
+            self.is_paused = False
+            if self.is_open and not self.is_stopped:
+                self._wire.resume_reading()
+
+    def _failed(self, failure: Failure, result: Deferred[int]) -> None:
+        self._forget(result)
+        if not failure.check(CancelledError):  # else it is one of those that are withdrawn below
+            self._give_up(failure)
+        self._go_on()
+
+    def _give_up(self, failure: Failure) -> None:
+        """A message can't be sent, so neither can those behind it."""
+        error = failure.value
+        behind = list(self.under_way)
+        self._house.failed(self, 1 + len(behind), failure)
+        if self.is_open:
+            code = GOING_AWAY if isinstance(error, PoolClosed) else TRY_AGAIN_LATER
+            fate = "not confirmed" if isinstance(error, DeliveryUnknown) else "not sent"
+            # How many were sent: the client then knows which ones to send again.
+            self.close("upstream", code, f"{fate}: {error}; {self._sent} sent before")
+        for result in behind:
+            result.cancel()
+
+    # To the client
+
+    def deliver(self, octets: bytes) -> bool:
+        """
+        Write whole frames.
+
+        @return: whether it was open.
+        """
+        if self.is_open:
+            self._wire.outbox.write(octets)
+            return True
+        return False
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether something waits because it does not read."""
+        return bool(self._wire.outbox.waiting)
+
+    # The end
+
+    def stop(self) -> None:
+        """Take nothing more from it."""
+        self.is_stopped = True
+        self._wire.pause_reading()
+
+    def close(self, reason: str, code: int, text: str) -> None:
+        """Start the closing handshake."""
+        if self.is_open:
+            self.is_open = False
+            self._house.closing(self, reason, code, text)
+            self._wire.close(code, text)
+
+    def overflowed(self) -> None:
+        """More has come for it than may wait."""
+        self.close("too-slow", TRY_AGAIN_LATER, "too slow: more is waiting for you than may")
+
+    def lost(self, code: int | None, failed_by_relay: bool) -> None:
+        """It is gone.  What it has sent and is under way goes on."""
+        self._house.lost(self, code, failed_by_relay)
+        self.is_open = False

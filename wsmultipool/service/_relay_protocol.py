@@ -1,0 +1,444 @@
+"""
+The relay's side of one client's WebSocket: the adapter to Autobahn's server.
+
+Autobahn does the opening handshake, and parses whatever is not an ordinary message.  What is ours:
+ordinary messages are read by L{wsmultipool.service._client_frames}; everything written goes through
+one L{Outbox}; what is refused gets an answer that a human can read; and all time is the relay's
+reactor's.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.types import ConnectionDeny
+from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from ._client_frames import (
+    FIN,
+    PONG,
+    encode_frame,
+    frame_size,
+    may_be_ordinary,
+    read_header,
+    read_messages,
+)
+from ._outbox import Outbox
+from .access import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autobahn.websocket.types import ConnectionRequest
+    from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+
+    from ._relay_roles import Door, Guest
+    from .relay_options import RelayOptions
+
+__all__ = ["RelayFactory", "RelayWire"]
+
+_LONGEST_HEAD = 16384
+# A frame no longer than this waits in one piece; of a longer one Autobahn gathers the parts.
+_LONGEST_WHOLE = 262144
+# So that not too many are unmasked in vain if the client is to be read from no more.
+_MOST_AT_ONCE = 128
+# Shorter parts of a message are gathered: a C{bytes} takes some 40 octets besides its own.
+_LEAST_BY_ITSELF = 1024
+
+_TOO_BIG = 1009  # RFC 6455, section 7.4.1
+_EXPLANATIONS = {
+    400: "this is not a valid WebSocket handshake (RFC 6455, section 4.2.1)",
+    405: "this is a WebSocket relay: it takes GET with an upgrade, and nothing else",
+    426: "this is a WebSocket relay, not a web server: connect to it by ws:// or wss://",
+    505: "a WebSocket handshake is made in HTTP/1.1",
+}
+
+
+class _Silent:
+    """
+    Stands in for Autobahn's logger, which writes whole requests to the log.
+    """
+
+    def debug(self, *_: object, **__: object) -> None: ...
+
+    trace = info = warn = error = critical = failure = debug
+
+
+class RelayWire(WebSocketServerProtocol):
+    """
+    One client's WebSocket.
+
+    @ivar ordinary_frames: how many frames were read without Autobahn.
+    """
+
+    log = _Silent()
+    # Class attributes, set by the factory: Autobahn would copy them into each instance.
+    CONFIG_ATTRS: Any = ()
+    transport: Any
+    current_frame: Any
+    message_data: Any
+    factory: Any
+
+    def __init__(self, door: Door, options: RelayOptions, reactor: IReactorTime) -> None:
+        super().__init__()
+        self.ordinary_frames = 0
+        self._door = door
+        self._options = options
+        self._reactor = reactor
+        self._deadline: IDelayedCall | None = None
+        self._refusal: Refusal | None = None
+        self._guest: Guest | None = None
+        self._outbox: Outbox
+        self._reading = True
+        self._consuming = False
+        self._discarding = False
+        self._unread = b""
+
+    # The opening handshake
+
+    def connectionMade(self) -> None:
+        self._door.arrived(self)
+        self._set_deadline(self._options.handshake_timeout, self._too_slow)
+        super().connectionMade()
+        # A peer that is gone without a word is found out.
+        set_keep_alive = getattr(self.transport, "setTcpKeepAlive", None)
+        if set_keep_alive is not None and not hasattr(self.transport.getHost(), "name"):
+            set_keep_alive(True)
+
+    @property
+    def client_address(self) -> IAddress:
+        """Where the client is."""
+        address: IAddress = self.transport.getPeer()
+        return address
+
+    def processHandshake(self) -> None:
+        end = self.data.find(b"\r\n\r\n")
+        if (len(self.data) if end < 0 else end) > _LONGEST_HEAD:
+            text = f"the request's head is longer than {_LONGEST_HEAD} bytes"
+            self._turn_away(Refusal(431, "http", text))
+        elif end >= 0:
+            # Autobahn decodes it for a log that nobody reads, and dies of a stray octet.
+            head = self.data[: end + 4].decode("latin-1").encode("ascii", "replace")
+            self.data = head + self.data[end + 4 :]
+            super().processHandshake()
+
+    def onConnect(self, request: ConnectionRequest) -> str | None:
+        self._refusal = self._door.refusal(request.headers)
+        if self._refusal is not None:
+            raise ConnectionDeny(self._refusal.status, self._refusal.text)
+        known = self._options.protocols
+        return next((str(name) for name in request.protocols if name in known), None)
+
+    def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
+        # Not the reason: it quotes what the client has sent.
+        refusal = self._refusal
+        if refusal is None:
+            text = _EXPLANATIONS.get(code, _EXPLANATIONS[400])
+            headers = (("Upgrade", "websocket"),) if code == 426 else tuple(responseHeaders or ())
+            refusal = Refusal(code if code in _EXPLANATIONS else 400, "http", text, headers)
+        self._turn_away(refusal)
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        seconds = self._options.handshake_timeout
+        self._turn_away(Refusal(408, "timeout", f"no WebSocket handshake within {seconds:g} s"))
+
+    def _turn_away(self, refusal: Refusal) -> None:
+        self.transport.write(refusal.response())
+        self.state = self.STATE_CLOSED
+        self._linger()
+        self._door.refused(self, refusal)
+
+    def onOpen(self) -> None:
+        self._cancel_deadline()
+        # What only the handshake needs would take as much memory as all the rest.
+        for name in ("http_request_data", "http_response_data", "http_headers"):
+            vars(self).pop(name, None)
+        self._outbox = Outbox(self.transport, self._options.client_buffer_size, self._overflowed)
+        self.transport.registerProducer(self._outbox, True)
+        self._guest = self._door.let_in(self)
+
+    @property
+    def was_let_in(self) -> bool:
+        """Whether it is, or was, a client's."""
+        return self._guest is not None
+
+    def _overflowed(self) -> None:
+        if self._guest is not None:
+            self._guest.overflowed()
+
+    # Sending
+
+    @property
+    def outbox(self) -> Outbox:
+        """The way to the client; once it was let in."""
+        return self._outbox
+
+    def sendFrame(
+        self,
+        opcode: int,
+        payload: bytes = b"",
+        fin: bool = True,
+        rsv: int = 0,
+        mask: bytes | None = None,
+        payload_len: int | None = None,
+        chopsize: int | None = None,
+        sync: bool = False,
+    ) -> None:
+        """Send what Autobahn wants to send: the Close frame; for pongs see L{onPing}."""
+        self._outbox.write_last(encode_frame(FIN | opcode, payload))
+
+    def onPing(self, payload: bytes) -> None:
+        if self.state == self.STATE_OPEN:
+            self._outbox.write_pong(encode_frame(FIN | PONG, payload))
+
+    # Receiving
+
+    def pause_reading(self) -> None:
+        """Read nothing more from the client, and report nothing, until L{resume_reading}."""
+        if self._reading:
+            self._reading = False
+            self.transport.pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Undo L{pause_reading}; what was held back is reported first."""
+        if self._reading or self.state != self.STATE_OPEN:
+            return
+        self._reading = True
+        if not self._consuming:
+            self._consume()
+        if self._reading:  # who was told of it may have paused again
+            self.transport.resumeProducing()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._discarding:
+            return
+        if self.state == self.STATE_CONNECTING:
+            self._dataReceived(data)
+        else:
+            self._unread = self._unread + data if self._unread else data
+            self._consume()
+
+    def consumeData(self) -> None:
+        """Autobahn calls this for the handshake, and once more for what is behind it."""
+        if self.state == self.STATE_CONNECTING:
+            self.processHandshake()
+        elif self.state == self.STATE_OPEN:
+            self._unread, self.data = self.data, b""
+            self._consume()
+
+    def _consume(self) -> None:
+        if self._consuming:
+            return
+        self._consuming = True
+        try:
+            while self._reading and self._unread and self._consume_some():
+                pass
+        except Exception as error:
+            # A flaw in Autobahn's parser, which the client has found.
+            self._fail(f"its octets upset the parser: {type(error).__name__}")
+        finally:
+            self._consuming = False
+
+    def _consume_some(self) -> bool:
+        """
+        Take one step: a batch of messages, or one other frame, or as much of it as is there.
+
+        @return: whether there may be another step to take.
+        """
+        if self.failedByMe or self.state == self.STATE_CLOSED:
+            self._discard()
+            return False
+        if self.state != self.STATE_OPEN or self.inside_message or self.current_frame is not None:
+            return self._have_autobahn_parse()
+        data = self._unread
+        longest = self._options.max_message_size
+        payloads, at = read_messages(data, 0, longest, _MOST_AT_ONCE)
+        if not payloads:
+            header = read_header(data, 0)
+            may_wait = may_be_ordinary(data) if header is None else header.is_ordinary
+            if may_wait and len(data) < (header.size if header else 14) <= _LONGEST_WHOLE:
+                return False
+            return self._have_autobahn_parse()
+        assert self._guest is not None
+        taken = self._guest.receive(payloads, data[0] & 0x0F == 2)
+        self.ordinary_frames += taken
+        for payload in payloads[taken:]:
+            at -= frame_size(len(payload))
+        self._unread = data[at:]
+        return True
+
+    def _have_autobahn_parse(self) -> bool:
+        """
+        Have Autobahn parse the rest of the frame that it is in, or else the next one; it must not
+        see more, as what follows may be ordinary.
+        """
+        data = self._unread
+        frame = self.current_frame
+        if frame is not None:
+            end = frame.length - self.current_frame_masker.pointer()
+        else:
+            header = read_header(data, 0)
+            end = len(data) if header is None else header.size
+        self.data, self._unread = data[:end], data[end:]
+        while self.processData() and self.state != self.STATE_CLOSED:
+            pass
+        rest, self.data = self.data, b""
+        self._unread = rest + self._unread
+        return not rest
+
+    def onMessageFrameData(self, payload: bytes) -> None:
+        parts = self.message_data
+        if len(payload) >= _LEAST_BY_ITSELF:
+            parts.append(payload)
+            return
+        if not parts or not isinstance(parts[-1], bytearray):
+            parts.append(bytearray())
+        parts[-1] += payload
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        assert self._guest is not None
+        if self.state == self.STATE_OPEN:
+            # It was being read, so it takes this one, and only what follows may have to wait.
+            self._guest.receive([payload], isBinary)
+
+    # The end
+
+    def close(self, code: int, reason: str) -> None:
+        """
+        Start the closing handshake, after what waits in the outbox; once it is sent, the client
+        has C{close_timeout} for its part of it.
+        """
+        if self.state == self.STATE_OPEN:
+            octets = reason.encode("utf-8")[:123]
+            self.sendCloseFrame(code, octets.decode("utf-8", "ignore").encode())
+
+    def sendCloseFrame(
+        self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
+    ) -> None:
+        if self.state != self.STATE_OPEN:
+            return
+        super().sendCloseFrame(code, reasonUtf8, isReply)
+        self._set_deadline(self._options.close_timeout, self._abort)
+        if not self._reading:
+            # Or the client's Close frame would never be read; messages are not reported any more.
+            self._reading = True
+            self._consume()
+            self.transport.resumeProducing()
+
+    def onCloseFrame(self, code: Any, reasonRaw: Any) -> Any:
+        if not self.failedByMe and self.state == self.STATE_OPEN:
+            self._outbox.drop()
+        return super().onCloseFrame(code, reasonRaw)
+
+    def dropConnection(self, abort: bool = False) -> None:
+        # Autobahn aborts when the closing handshake is complete, which may cost the client octets
+        # that it has not read yet.
+        super().dropConnection(abort=False)
+
+    def _fail(self, text: str) -> None:
+        if self.state == self.STATE_OPEN:
+            self._fail_connection(1002, text)
+        self._discard()
+
+    def _discard(self) -> None:
+        """
+        Look at nothing any more that the client sends; it is told why by the Close frame.
+        """
+        self._discarding = True
+        self._unread = self.data = b""
+        if self.state == self.STATE_CLOSING:
+            self._linger()
+
+    def _linger(self) -> None:
+        """
+        Say that no more is coming, and wait until the client goes.  Closing at once would reset
+        the connection if there are octets that were not read, and the client might never see what
+        it was told.
+        """
+        self._discarding = True
+        self._set_deadline(self._options.close_timeout, self._abort)
+        self.transport.unregisterProducer()
+        if ISSLTransport.providedBy(self.transport) or not hasattr(
+            self.transport, "loseWriteConnection"
+        ):
+            self.transport.loseConnection()
+        else:
+            self.transport.loseWriteConnection()
+
+    def abort(self) -> None:
+        """Drop the transport at once."""
+        self._abort()
+
+    def _abort(self) -> None:
+        self._cancel_deadline()
+        self.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._cancel_deadline()
+        self._unread = b""
+        failed = self.failedByMe
+        super().connectionLost(reason)
+        if self._guest is not None:
+            self._outbox.drop()
+            self._guest.lost(self.localCloseCode if failed else self.remoteCloseCode, failed)
+        self._door.left(self)
+
+    def _set_deadline(self, seconds: float, call: Any) -> None:
+        self._cancel_deadline()
+        self._deadline = self._reactor.callLater(seconds, call)
+
+    def _cancel_deadline(self) -> None:
+        deadline, self._deadline = self._deadline, None
+        if deadline is not None and deadline.active():
+            deadline.cancel()
+
+
+class RelayFactory(WebSocketServerFactory):
+    """
+    Makes a wire for each that connects.
+
+    @param may_come: asked for each; who may not is disconnected without a word.
+    """
+
+    noisy = False
+    log = _Silent()
+
+    def __init__(
+        self, door: Door, options: RelayOptions, reactor: IReactorTime, may_come: Callable[[], bool]
+    ) -> None:
+        # The global random numbers are the application's: Autobahn would seed them anew.
+        state = random.getstate()
+        super().__init__(  # type: ignore[no-untyped-call]
+            reactor=object(), protocols=list(options.protocols), server=None
+        )
+        random.setstate(state)
+        self._door = door
+        self._options = options
+        self._relay_reactor = reactor
+        self._may_come = may_come
+        self.webStatus = False  # a request without an upgrade is refused, with 426
+        self.failByDrop = False  # the client is told what it did wrong
+        self.maxMessagePayloadSize = options.max_message_size
+        # Autobahn's timers run on a clock of its own, rounded to whole seconds.
+        self.openHandshakeTimeout = 0
+        self.closeHandshakeTimeout = 0
+        self.autoPingInterval = 0
+        self.autoPingTimeout = 0
+        names = WebSocketServerProtocol.CONFIG_ATTRS
+        attributes = {name: getattr(self, name) for name in names}
+        # Called as a function; in a class it would be a method.
+        attributes["perMessageCompressionAccept"] = staticmethod(lambda _: None)
+        self._wire = type("RelayWire", (RelayWire,), attributes)
+
+    def buildProtocol(self, addr: IAddress | None) -> RelayWire | None:
+        """Refuse, by returning C{None}, who is one too many even for a refusal in words."""
+        if not self._may_come():
+            return None
+        wire: RelayWire = self._wire(self._door, self._options, self._relay_reactor)
+        wire.factory = self
+        return wire

@@ -1,0 +1,51 @@
+"""
+What the wire of a client reports to: first who is at the door, then the client it has become.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ._relay_protocol import RelayWire
+    from .access import Refusal
+
+
+class Guest(Protocol):
+    """
+    What a wire reports to once its client was let in.
+    """
+
+    def receive(self, payloads: Sequence[bytes], is_binary: bool) -> int:
+        """Messages arrived.  Returns how many were taken; the others come again later."""
+
+    def overflowed(self) -> None:
+        """It does not read; what waited for it was dropped."""
+
+    def lost(self, code: int | None, failed_by_relay: bool) -> None:
+        """
+        The transport is gone.  C{code} is that of the Close frame that went first, the client's
+        or, if C{failed_by_relay}, the one by which it was told what it did wrong.
+        """
+
+
+class Door(Protocol):
+    """
+    Who decides about those who come.
+    """
+
+    def arrived(self, wire: RelayWire) -> None:
+        """Somebody has connected."""
+
+    def refusal(self, headers: Mapping[str, str]) -> Refusal | None:
+        """Decide about a valid handshake."""
+
+    def refused(self, wire: RelayWire, refusal: Refusal) -> None:
+        """Somebody was turned away."""
+
+    def let_in(self, wire: RelayWire) -> Guest:
+        """The WebSocket is open."""
+
+    def left(self, wire: RelayWire) -> None:
+        """The transport of a wire is gone, whether or not it was let in."""

@@ -1,0 +1,405 @@
+"""
+The relay: a WebSocket server for programs on this machine, which all share one pool.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..keys import PinnedKey
+from ._fanout import Channel, FanOut, StickyFanOut
+from ._relay_client import GOING_AWAY, TOO_BIG, RelayClient
+from ._relay_protocol import RelayFactory, RelayWire
+from .access import AccessRules, Refusal, check_exposure, exposure_of_address
+from .relay_options import RelayOptions
+from .relay_stats import RelayStats
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort, IReactorTime
+
+    from ..pool import ReconnectingPoolFactory
+
+__all__ = ["RelayService"]
+
+# How many may be connected that were not let in yet, beside as many as clients may be.
+_MOST_AT_THE_DOOR = 64
+
+
+class RelayService(Service):
+    """
+    Listens for clients, sends what they send through the pool, and hands them what arrives there.
+
+    It does not start or close the pool: L{PoolService} does, started before this and stopped after
+    it.  It can't be started again after it was stopped.
+
+    @param pool: the pool.
+    @param endpoint: where to listen.
+    @param options: see L{RelayOptions}.
+    @param reactor: for all timers.
+    @raise TypeError: an argument is not what it should be.
+    @since: 0.1.0
+    """
+
+    name = "relay"
+    _log = Logger(namespace="wsmultipool.relay")
+
+    def __init__(
+        self,
+        pool: ReconnectingPoolFactory,
+        endpoint: IStreamServerEndpoint,
+        options: RelayOptions,
+        *,
+        reactor: IReactorTime,
+    ) -> None:
+        if not IStreamServerEndpoint.providedBy(endpoint):
+            raise TypeError(f"endpoint: {endpoint!r} does not provide IStreamServerEndpoint")
+        if not isinstance(options, RelayOptions):
+            raise TypeError(f"options must be RelayOptions, not {type(options).__name__}")
+        self.options = options
+        self._pool = pool
+        self._endpoint = endpoint
+        self._reactor = reactor
+        self._fanout: FanOut
+        if options.fanout == "sticky":
+            self._fanout = StickyFanOut(pool, self._delivered, self._later)
+        else:
+            self._fanout = Channel(self._delivered, self._later)
+        self._rules: AccessRules | None = None
+        self._port: IListeningPort | None = None
+        self._listening: Deferred[IListeningPort] | None = None
+        self._not_listening: Failure | None = None
+        self._stopping = False
+        self._stopped: Deferred[None] | None = None
+        self._wires: set[RelayWire] = set()
+        self._clients: dict[RelayClient, None] = {}
+        self._under_way: set[RelayClient] = set()
+        self._free_keys: list[Hashable] = []
+        self._waiting: Callable[[], None] | None = None
+        self._settle_timer: IDelayedCall | None = None
+        self._flush_calls: set[IDelayedCall] = set()
+        self._count = Counter[str]()
+        self._refused = Counter[str]()
+        self._closed = Counter[str]()
+
+    # Listening
+
+    def listen(self) -> Deferred[IListeningPort]:
+        """
+        Listen, unless that was done already.  Who wants to know of a failure calls this before the
+        service is started, which then changes nothing.
+
+        @return: a Deferred that fires with the port.  It fails with
+            L{CannotListenError<twisted.internet.error.CannotListenError>} when the address can't be
+            had, because another program has it for instance; and with
+            L{Exposed<wsmultipool.service.access.Exposed>} when it turns out to be beyond loopback,
+            and neither a token nor client certificates guard it.
+        @since: 0.1.0
+        """
+        if self._listening is None:
+            factory = RelayFactory(self, self.options, self._reactor, self._may_come)
+            self._listening = maybeDeferred(self._endpoint.listen, factory)
+            self._listening.addCallback(self._listens)
+        elif self._not_listening is not None:
+            return fail(self._not_listening)
+        result: Deferred[IListeningPort] = Deferred()
+
+        def tell(outcome: IListeningPort | Failure) -> Any:
+            if isinstance(outcome, Failure):
+                self._not_listening = outcome
+            result.callback(outcome)
+            return None if isinstance(outcome, Failure) else outcome
+
+        self._listening.addBoth(tell)
+        return result
+
+    def _listens(self, port: IListeningPort) -> IListeningPort | Deferred[IListeningPort]:
+        exposure = exposure_of_address(port.getHost())
+        try:
+            check_exposure(exposure, self.options)
+        except ValueError as error:
+            refused = error
+            stopped: Deferred[Any] = maybeDeferred(port.stopListening)
+            return stopped.addBoth(lambda _: _raise(refused))
+        if self._stopping:
+            maybeDeferred(port.stopListening)
+            return port
+        self._rules = AccessRules(self.options, checks_host=exposure.checks_host)
+        self._port = port
+        self._pool.on("message", self._fanout.message)
+        self._pool.on("open", self._fanout.opened)
+        self._pool.on("close", self._fanout.closed)
+        self._log.info(
+            "Relay to {pool} listens on {where}", pool=self._pool.name, where=exposure.where
+        )
+        return port
+
+    def startService(self) -> None:
+        """
+        Listen, if L{listen} has not been called; a failure is logged.
+
+        @since: 0.1.0
+        """
+        super().startService()  # type: ignore[no-untyped-call]
+        if self._listening is None:
+            self.listen().addErrback(self._can_not_listen)
+
+    def _can_not_listen(self, failure: Failure) -> None:
+        self._log.critical("The relay does not listen: {error}", error=failure.getErrorMessage())
+
+    @property
+    def address(self) -> IAddress | None:
+        """
+        Where it listens; C{None} while it does not.
+
+        @since: 0.1.0
+        """
+        return None if self._port is None else self._port.getHost()
+
+    # The door: who comes, and who may come in
+
+    def _may_come(self) -> bool:
+        most = 2 * self.options.max_clients + _MOST_AT_THE_DOOR
+        if len(self._wires) < most and not self._stopping:
+            return True
+        self._refused["stopping" if self._stopping else "full"] += 1
+        return False
+
+    def arrived(self, wire: RelayWire) -> None:
+        self._wires.add(wire)
+
+    def refusal(self, headers: Mapping[str, str]) -> Refusal | None:
+        if self._stopping:
+            return Refusal(503, "stopping", "the relay is being stopped")
+        assert self._rules is not None
+        refusal = self._rules.refusal(headers)
+        if refusal is None and len(self._clients) >= self.options.max_clients:
+            refusal = Refusal(503, "full", "as many clients are connected as may be")
+        return refusal
+
+    def refused(self, wire: RelayWire, refusal: Refusal) -> None:
+        self._refused[refusal.reason] += 1
+        self._log.warn(
+            "Refused {client} ({status}): {text}",
+            client=_label(wire.client_address),
+            status=refusal.status,
+            text=refusal.text,
+        )
+
+    def let_in(self, wire: RelayWire) -> RelayClient:
+        label = _label(wire.client_address)
+        client = RelayClient(self, wire, self._pool, self.options, self._take_key(), label)
+        self._clients[client] = None
+        self._count["accepted"] += 1
+        self._log.debug("{client} is connected", client=label)
+        self._fanout.add(client)
+        return client
+
+    def _take_key(self) -> Hashable:
+        # Used again and again: the pool remembers each key it has seen.
+        if self.options.fanout == "sticky":
+            return self._free_keys.pop() if self._free_keys else PinnedKey()
+        if not self.options.ordered:
+            return None
+        return self._free_keys.pop() if self._free_keys else _Key()
+
+    def left(self, wire: RelayWire) -> None:
+        self._wires.discard(wire)
+        self._check_waiting()
+
+    # What clients report
+
+    def sent(self, messages: int, size: int) -> None:
+        self._count["messages_from_clients"] += messages
+        self._count["bytes_from_clients"] += size
+
+    def failed(self, client: RelayClient, messages: int, failure: Failure) -> None:
+        self._count["failed_messages"] += messages
+        self._log.warn(
+            "{messages} messages of {client} were not sent: {error}",
+            messages=messages,
+            client=client.label,
+            error=failure.getErrorMessage(),
+        )
+
+    def busy(self, client: RelayClient) -> None:
+        self._under_way.add(client)
+
+    def idle(self, client: RelayClient) -> None:
+        self._under_way.discard(client)
+        self._release_key(client)
+        self._check_waiting()
+
+    def closing(self, client: RelayClient, reason: str, code: int, text: str) -> None:
+        self._closed[reason] += 1
+        self._fanout.remove(client)
+        log = self._log.info if reason == "stopping" else self._log.warn
+        log("Closing {client} ({code}): {text}", client=client.label, code=code, text=text)
+
+    def lost(self, client: RelayClient, code: int | None, failed_by_relay: bool) -> None:
+        if client.is_open:
+            self._fanout.remove(client)
+            reason = "client"
+            if failed_by_relay:
+                reason = "too-big" if code == TOO_BIG else "violation"
+                self._log.warn(
+                    "Closed {client} ({code}): {reason}",
+                    client=client.label,
+                    code=code,
+                    reason=reason,
+                )
+            self._closed[reason] += 1
+        del self._clients[client]
+        self._log.debug("{client} is gone ({code})", client=client.label, code=code)
+        self._release_key(client)
+
+    def _release_key(self, client: RelayClient) -> None:
+        if client.key is not None and client not in self._clients and not client.under_way:
+            self._free_keys.append(client.key)
+            client.key = None
+
+    # What arrives from upstream
+
+    def _later(self, call: Callable[[], None]) -> None:
+        def run() -> None:
+            self._flush_calls.discard(delayed)
+            call()
+
+        delayed = self._reactor.callLater(0, run)
+        self._flush_calls.add(delayed)
+
+    def _delivered(self, messages: int, size: int, receivers: int) -> None:
+        if receivers:
+            self._count["messages_to_clients"] += messages * receivers
+            self._count["bytes_to_clients"] += size * receivers
+        else:
+            self._count["unheard_messages"] += messages
+
+    # The end
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Stop listening, wait for what clients have sent to leave, and close them with 1001.
+
+        @return: a Deferred that fires when all clients are gone, after C{settle_timeout} and
+            C{close_timeout} at the latest; it does not fail.
+        @since: 0.1.0
+        """
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._stopped is None:
+            self._stopping = True
+            stopped: Deferred[Any] = succeed(None)
+            if self._port is not None:
+                stopped = maybeDeferred(self._port.stopListening)
+                stopped.addErrback(lambda failure: self._log.failure("Stopping to listen", failure))
+            self._stopped = stopped.addCallback(lambda _: self._settle())
+        result: Deferred[None] = Deferred()
+        self._stopped.addCallback(lambda _: result.callback(None))
+        return result
+
+    def _settle(self) -> Deferred[None]:
+        for client in self._clients:
+            client.stop()
+        settled: Deferred[None] = Deferred()
+        self._wait_until(lambda: not self._under_way, self.options.settle_timeout, settled)
+        return settled.addCallback(lambda _: self._close_clients())
+
+    def _close_clients(self) -> Deferred[None]:
+        self._fanout.flush()
+        for wire in tuple(self._wires):
+            if not wire.was_let_in:
+                wire.abort()
+        for client in tuple(self._clients):
+            client.close("stopping", GOING_AWAY, "the relay is being stopped")
+        gone: Deferred[None] = Deferred()
+        # A little more than each of them has.
+        self._wait_until(lambda: not self._wires, self.options.close_timeout + 1, gone)
+        return gone.addCallback(lambda _: self._forget())
+
+    def _wait_until(
+        self, condition: Callable[[], bool], seconds: float, done: Deferred[None]
+    ) -> None:
+        def check() -> None:
+            if condition():
+                finish()
+
+        def finish() -> None:
+            self._waiting = None
+            timer, self._settle_timer = self._settle_timer, None
+            if timer is not None and timer.active():
+                timer.cancel()
+            done.callback(None)
+
+        self._settle_timer = self._reactor.callLater(seconds, finish)
+        self._waiting = check
+        check()
+
+    def _check_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting()
+
+    def _forget(self) -> None:
+        for wire in tuple(self._wires):
+            wire.abort()
+        for call in self._flush_calls:
+            call.cancel()
+        self._flush_calls.clear()
+        if self._port is not None:
+            self._port = None
+            self._pool.off("message", self._fanout.message)
+            self._pool.off("open", self._fanout.opened)
+            self._pool.off("close", self._fanout.closed)
+
+    # State
+
+    def get_stats(self) -> RelayStats:
+        """
+        @return: a snapshot.
+        @since: 0.1.0
+        """
+        clients = self._clients
+        return RelayStats(
+            clients=len(clients),
+            paused_clients=sum(client.is_paused for client in clients),
+            slow_clients=sum(client.is_slow for client in clients),
+            pending_messages=sum(len(client.under_way) for client in self._under_way),
+            refused=MappingProxyType(dict(self._refused)),
+            closed=MappingProxyType(dict(self._closed)),
+            **{
+                name: self._count[name]
+                for name in (
+                    "accepted",
+                    "messages_from_clients",
+                    "bytes_from_clients",
+                    "failed_messages",
+                    "messages_to_clients",
+                    "bytes_to_clients",
+                    "unheard_messages",
+                )
+            },
+        )
+
+
+class _Key:
+    """
+    Keeps the messages of one client in order.
+    """
+
+    __slots__ = ()
+
+
+def _label(address: IAddress) -> str:
+    host, port = getattr(address, "host", None), getattr(address, "port", None)
+    return "a client on a unix socket" if host is None else f"client {host}:{port}"
+
+
+def _raise(error: Exception) -> Any:
+    raise error
