@@ -13,6 +13,7 @@ CONNECTIONS = 4
 BROADCAST_CONNECTIONS = 64
 CONNECT_CONNECTIONS = 1000
 POOL_SIZES = (1, 4, 64, 1024)
+RELAY_CLIENTS = 1000
 LINK_SIZES = (1, 2, 4, 8, 16)
 
 PAYLOADS = (16, KIB, 16 * KIB, MIB)
@@ -146,6 +147,30 @@ MEASURES = {
             peers=("wsmultipool", "raw"),
             payloads=_SHORT_PAYLOADS,
             on_picows=True,
+        ),
+        Measure(
+            name="relay",
+            title="Send through a relay",
+            task="send",
+            peers=("wsmultipool", "relay"),
+            payloads=_ECHO_PAYLOADS,
+        ),
+        Measure(
+            name="relay-echo",
+            title="Round trip through a relay",
+            task="echo",
+            peers=("wsmultipool", "relay"),
+            payloads=_ECHO_PAYLOADS,
+            unit="round trips",
+        ),
+        Measure(
+            name="relay-clients",
+            title="Clients of a relay",
+            task="connect",
+            peers=("relay",),
+            payloads=(16,),
+            connections=(RELAY_CLIENTS,),
+            unit="connections",
         ),
     )
 }

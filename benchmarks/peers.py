@@ -118,6 +118,12 @@ PEERS = {
         Peer(name="websockets", title="websockets", client="websockets", module="websockets"),
         Peer(name="autobahn", title="Autobahn", client="autobahn", module="autobahn"),
         Peer(
+            name="relay",
+            title="8 clients of a relay",
+            client="relay",
+            module="wsmultipool",
+        ),
+        Peer(
             name="raw",
             title="prepared frames, one socket",
             client="raw",

@@ -20,6 +20,7 @@ CLIENTS = {
     "aiohttp": "AiohttpClient",
     "picows": "PicowsClient",
     "raw": "RawClient",
+    "relay": "RelayClient",
 }
 
 

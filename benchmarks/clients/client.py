@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable
+from time import process_time
 from typing import Any, ClassVar, NamedTuple
 
 from .loops import ASYNCIO, Loop, Signal
@@ -71,6 +72,10 @@ class Client(ABC):
     async def confirm(self, count: int) -> None:
         """Send the payload so many times, and wait until the peer is known to have it."""
         raise NotImplementedError
+
+    def processor(self) -> float:
+        """Return the seconds of processor time that what is measured has used."""
+        return process_time()
 
     def notes(self) -> dict[str, Any]:
         """Return what else is worth knowing about how it works."""

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from .client import Client, Counts
 
-_BLOCK_SIZE = 262144
-_REQUEST = (
+BLOCK_SIZE = 262144
+REQUEST = (
     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
@@ -62,15 +62,15 @@ class RawClient(Client):
         if authority:
             context = ssl.create_default_context(cafile=authority)
             self._socket = context.wrap_socket(self._socket, server_hostname=address.hostname)
-        self._socket.sendall(_REQUEST)
+        self._socket.sendall(REQUEST)
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += self._read(1)
         one = frame(_BINARY, self.payload)
         self._frame_size = len(one)
-        self._frames_per_block = max(1, _BLOCK_SIZE // len(one))
+        self._frames_per_block = max(1, BLOCK_SIZE // len(one))
         self._block = one * self._frames_per_block
-        self._buffer = bytearray(_BLOCK_SIZE)
+        self._buffer = bytearray(BLOCK_SIZE)
 
     def _read(self, size: int) -> bytes:
         data = self._socket.recv(size)
@@ -104,7 +104,7 @@ class RawClient(Client):
         missing = count * (1 + len(_length(size)) + size)
         while missing > 0:
             # Not beyond the last frame: after it stand the answers to commands.
-            read = self._socket.recv_into(self._buffer, min(missing, _BLOCK_SIZE))
+            read = self._socket.recv_into(self._buffer, min(missing, BLOCK_SIZE))
             if not read:
                 raise ConnectionError("the server closed the connection")
             missing -= read
