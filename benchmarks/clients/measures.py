@@ -37,9 +37,9 @@ async def run(task: Task, make: Callable[[], Client]) -> Result:
     Measure.
 
     @param make: makes a client that has no connection yet.
-    @return: C{messages} in C{seconds}, which took C{cpu_seconds} of this process' (or the relay's) processor time
-        and C{server_cpu_seconds} of the server's; C{p50} and C{p99}, C{bytes_per_connection} and
-        C{speedups} where they apply.
+    @return: C{messages} in C{seconds}, which took C{cpu_seconds} of processor time of this process
+        (or the relay's) and C{server_cpu_seconds} of the server's; C{p50} and C{p99},
+        C{bytes_per_connection} and C{speedups} where they apply.
     """
     if task.measure == "connect":
         return await _connect(task, make)

@@ -45,6 +45,4 @@ async def _relay(reactor: object, url: str, connections: int) -> None:
 
 
 if __name__ == "__main__":
-    react(
-        lambda reactor: Deferred.fromCoroutine(_relay(reactor, sys.argv[1], int(sys.argv[2])))
-    )
+    react(lambda reactor: Deferred.fromCoroutine(_relay(reactor, sys.argv[1], int(sys.argv[2]))))

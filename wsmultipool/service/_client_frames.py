@@ -169,9 +169,9 @@ def read_header(data: bytes, at: int) -> FrameHeader | None:
     return FrameHeader(is_masked and size >= shortest and first in _ORDINARY, start + size)
 
 
-def may_be_ordinary(data: bytes) -> bool:
+def may_be_ordinary(data: bytes, at: int) -> bool:
     """Whether the part of a header that is there may be the beginning of an ordinary one."""
-    return data[0] in _ORDINARY and (len(data) < 2 or data[1] >= MASKED)
+    return data[at] in _ORDINARY and not (len(data) > at + 1 and data[at + 1] < MASKED)
 
 
 def read_messages(data: bytes, at: int, longest: int, most: int) -> tuple[list[bytes], int]:

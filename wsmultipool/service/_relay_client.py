@@ -2,10 +2,10 @@
 One client of a relay: what it sends goes into the pool, as fast as the pool takes it.
 
 A message counts as sent once a connection of the pool has taken it or, with C{confirm}, when
-upstream has it.  Until then it is under way; when a client has so many under way as its window has
-room for, nothing more is read from it.  If one of them can't be sent, those behind it are withdrawn
-and the client is closed: so it knows that what it has sent is not all there, and nothing is left
-out in the middle.
+upstream has it.  Until then it is under way; when a client has one under way or, with C{confirm},
+as many as its window has room for, nothing more is read from it.  If one of them can't be sent,
+those behind it are withdrawn and the client is closed: so it knows that what it has sent is not all
+there, and nothing is left out in the middle.
 """
 
 from __future__ import annotations
@@ -35,17 +35,23 @@ class House(Protocol):
     What a client reports to.
     """
 
-    def sent(self, messages: int, size: int) -> None:
-        """So many of its messages count as sent, with so many bytes together."""
+    def sent(self, messages: int, size: int) -> float:
+        """So many of its messages count as sent, with so many bytes together; returns the time."""
 
     def failed(self, client: RelayClient, messages: int, failure: Failure) -> None:
         """So many could not be sent, the first of them for this reason."""
 
+    def may_resume(self, client: RelayClient) -> None:
+        """
+        There is room again for what it sends.  It is to be read from when what others have waiting
+        is gone: only then are messages taken at once, which costs a fraction.
+        """
+
     def closing(self, client: RelayClient, reason: str, code: int, text: str) -> None:
         """The client is being closed; C{reason} is a word for metrics."""
 
-    def busy(self, client: RelayClient) -> None:
-        """Something of it is under way."""
+    def busy(self, client: RelayClient) -> float:
+        """Something of it is under way; returns the time."""
 
     def idle(self, client: RelayClient) -> None:
         """Nothing of it is under way any more."""
@@ -61,6 +67,7 @@ class RelayClient:
     @ivar key: keeps its messages in order; C{None} for no order.
     @ivar label: its address, for the log.
     @ivar under_way: messages that do not count as sent yet, oldest first, with their sizes.
+    @ivar waits_since: when it last got something off, or the first of these came under way.
     @ivar is_open: whether it is neither closed nor being closed.
     @ivar is_paused: whether nothing is read from it because of what is under way.
     """
@@ -80,6 +87,7 @@ class RelayClient:
         "key",
         "label",
         "under_way",
+        "waits_since",
     )
 
     def __init__(
@@ -97,12 +105,13 @@ class RelayClient:
         self.is_paused = False
         self.is_stopped = False
         self.under_way: dict[Deferred[int], int] = {}
+        self.waits_since = 0.0
         self._house = house
         self._wire = wire
         self._send = pool.send
         self._confirm = options.confirm
-        self._window = options.client_window
-        self._window_bytes = options.client_window_bytes
+        self._window = options.confirm_window if options.confirm else 1
+        self._window_bytes = options.confirm_window_bytes
         self._size_under_way = 0
         self._sent = 0
 
@@ -130,7 +139,7 @@ class RelayClient:
 
     def _follow(self, result: Deferred[int], size: int) -> None:
         if not self.under_way:
-            self._house.busy(self)
+            self.waits_since = self._house.busy(self)
         self.under_way[result] = size
         self._size_under_way += size
         if len(self.under_way) >= self._window or self._size_under_way >= self._window_bytes:
@@ -143,7 +152,7 @@ class RelayClient:
     def _settled(self, _: int, result: Deferred[int]) -> None:
         size = self._forget(result)
         self._sent += 1
-        self._house.sent(1, size)
+        self.waits_since = self._house.sent(1, size)
         self._go_on()
 
     def _forget(self, result: Deferred[int]) -> int:
@@ -159,27 +168,33 @@ class RelayClient:
             and len(self.under_way) <= self._window // 2
             and self._size_under_way <= self._window_bytes // 2
         ):
+            self._house.may_resume(self)
+
+    def resume(self) -> None:
+        """Go on reading."""
+        if self.is_paused:
             self.is_paused = False
             if self.is_open and not self.is_stopped:
                 self._wire.resume_reading()
 
     def _failed(self, failure: Failure, result: Deferred[int]) -> None:
-        self._forget(result)
         if not failure.check(CancelledError):  # else it is one of those that are withdrawn below
-            self._give_up(failure)
+            self.give_up(failure.value)
+        self._forget(result)
         self._go_on()
 
-    def _give_up(self, failure: Failure) -> None:
+    def give_up(self, error: BaseException | None) -> None:
         """A message can't be sent, so neither can those behind it."""
-        error = failure.value
-        behind = list(self.under_way)
-        self._house.failed(self, 1 + len(behind), failure)
+        self._house.failed(self, len(self.under_way), error)
         if self.is_open:
             code = GOING_AWAY if isinstance(error, PoolClosed) else TRY_AGAIN_LATER
             fate = "not confirmed" if isinstance(error, DeliveryUnknown) else "not sent"
             # How many were sent: the client then knows which ones to send again.
             self.close("upstream", code, f"{fate}: {error}; {self._sent} sent before")
-        for result in behind:
+        self._withdraw()
+
+    def _withdraw(self) -> None:
+        for result in tuple(self.under_way):
             result.cancel()
 
     # To the client
@@ -206,6 +221,13 @@ class RelayClient:
         """Take nothing more from it."""
         self.is_stopped = True
         self._wire.pause_reading()
+
+    def dismiss(self) -> None:
+        """Close it as the relay stops; what is still under way is withdrawn."""
+        self.close("stopping", GOING_AWAY, f"the relay is being stopped; {self._sent} sent before")
+        if self.under_way:
+            self._house.failed(self, len(self.under_way), None)
+            self._withdraw()
 
     def close(self, reason: str, code: int, text: str) -> None:
         """Start the closing handshake."""

@@ -19,6 +19,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from ._client_frames import (
+    BINARY,
     FIN,
     PONG,
     encode_frame,
@@ -45,7 +46,7 @@ _LONGEST_HEAD = 16384
 # A frame no longer than this waits in one piece; of a longer one Autobahn gathers the parts.
 _LONGEST_WHOLE = 262144
 # So that not too many are unmasked in vain if the client is to be read from no more.
-_MOST_AT_ONCE = 128
+_MOST_AT_ONCE = 32
 # Shorter parts of a message are gathered: a C{bytes} takes some 40 octets besides its own.
 _LEAST_BY_ITSELF = 1024
 
@@ -96,7 +97,9 @@ class RelayWire(WebSocketServerProtocol):
         self._reading = True
         self._consuming = False
         self._discarding = False
+        # What has arrived and was not read is this, from C{_at} on.
         self._unread = b""
+        self._at = 0
 
     # The opening handshake
 
@@ -220,15 +223,20 @@ class RelayWire(WebSocketServerProtocol):
         if self.state == self.STATE_CONNECTING:
             self._dataReceived(data)
         else:
-            self._unread = self._unread + data if self._unread else data
+            self._append(data)
             self._consume()
+
+    def _append(self, data: bytes) -> None:
+        rest = self._unread[self._at :]
+        self._unread, self._at = rest + data if rest else data, 0
 
     def consumeData(self) -> None:
         """Autobahn calls this for the handshake, and once more for what is behind it."""
         if self.state == self.STATE_CONNECTING:
             self.processHandshake()
         elif self.state == self.STATE_OPEN:
-            self._unread, self.data = self.data, b""
+            behind, self.data = self.data, b""
+            self._append(behind)
             self._consume()
 
     def _consume(self) -> None:
@@ -236,11 +244,8 @@ class RelayWire(WebSocketServerProtocol):
             return
         self._consuming = True
         try:
-            while self._reading and self._unread and self._consume_some():
+            while self._reading and self._at < len(self._unread) and self._consume_some():
                 pass
-        except Exception as error:
-            # A flaw in Autobahn's parser, which the client has found.
-            self._fail(f"its octets upset the parser: {type(error).__name__}")
         finally:
             self._consuming = False
 
@@ -255,40 +260,48 @@ class RelayWire(WebSocketServerProtocol):
             return False
         if self.state != self.STATE_OPEN or self.inside_message or self.current_frame is not None:
             return self._have_autobahn_parse()
-        data = self._unread
-        longest = self._options.max_message_size
-        payloads, at = read_messages(data, 0, longest, _MOST_AT_ONCE)
+        data, begin = self._unread, self._at
+        payloads, at = read_messages(data, begin, self._options.max_message_size, _MOST_AT_ONCE)
         if not payloads:
-            header = read_header(data, 0)
-            may_wait = may_be_ordinary(data) if header is None else header.is_ordinary
-            if may_wait and len(data) < (header.size if header else 14) <= _LONGEST_WHOLE:
-                return False
-            return self._have_autobahn_parse()
+            return not self._may_wait_for_more() and self._have_autobahn_parse()
         assert self._guest is not None
-        taken = self._guest.receive(payloads, data[0] & 0x0F == 2)
+        self._at = at
+        taken = self._guest.receive(payloads, data[begin] == FIN | BINARY)
         self.ordinary_frames += taken
         for payload in payloads[taken:]:
-            at -= frame_size(len(payload))
-        self._unread = data[at:]
+            self._at -= frame_size(len(payload))
         return True
+
+    def _may_wait_for_more(self) -> bool:
+        """Whether an ordinary frame, and not too long a one, is there in part."""
+        header = read_header(self._unread, self._at)
+        if header is None:
+            return may_be_ordinary(self._unread, self._at)
+        is_whole = len(self._unread) - self._at >= header.size
+        return header.is_ordinary and not is_whole and header.size <= _LONGEST_WHOLE
 
     def _have_autobahn_parse(self) -> bool:
         """
         Have Autobahn parse the rest of the frame that it is in, or else the next one; it must not
         see more, as what follows may be ordinary.
         """
-        data = self._unread
+        data, at = self._unread, self._at
         frame = self.current_frame
         if frame is not None:
-            end = frame.length - self.current_frame_masker.pointer()
+            end = at + frame.length - self.current_frame_masker.pointer()
         else:
-            header = read_header(data, 0)
-            end = len(data) if header is None else header.size
-        self.data, self._unread = data[:end], data[end:]
-        while self.processData() and self.state != self.STATE_CLOSED:
-            pass
+            header = read_header(data, at)
+            end = len(data) if header is None else at + header.size
+        self.data = data[at:end]
+        self._at = min(end, len(data))
+        try:
+            while self.processData() and self.state != self.STATE_CLOSED:
+                pass
+        except Exception as error:
+            # A flaw in Autobahn's parser, which the client has found.
+            self._fail(f"its octets upset the parser: {type(error).__name__}")
         rest, self.data = self.data, b""
-        self._unread = rest + self._unread
+        self._at -= len(rest)  # a header of which a part is missing
         return not rest
 
     def onMessageFrameData(self, payload: bytes) -> None:
@@ -351,6 +364,7 @@ class RelayWire(WebSocketServerProtocol):
         """
         self._discarding = True
         self._unread = self.data = b""
+        self._at = 0
         if self.state == self.STATE_CLOSING:
             self._linger()
 
@@ -380,7 +394,7 @@ class RelayWire(WebSocketServerProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._cancel_deadline()
-        self._unread = b""
+        self._unread, self._at = b"", 0
         failed = self.failedByMe
         super().connectionLost(reason)
         if self._guest is not None:

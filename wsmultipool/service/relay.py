@@ -15,9 +15,10 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..errors import SendTimeout
 from ..keys import PinnedKey
 from ._fanout import Channel, FanOut, StickyFanOut
-from ._relay_client import GOING_AWAY, TOO_BIG, RelayClient
+from ._relay_client import TOO_BIG, RelayClient
 from ._relay_protocol import RelayFactory, RelayWire
 from .access import AccessRules, Refusal, check_exposure, exposure_of_address
 from .relay_options import RelayOptions
@@ -83,6 +84,9 @@ class RelayService(Service):
         self._clients: dict[RelayClient, None] = {}
         self._under_way: set[RelayClient] = set()
         self._free_keys: list[Hashable] = []
+        self._resuming: dict[RelayClient, None] = {}
+        self._resumptions = 0
+        self._watch: IDelayedCall | None = None
         self._waiting: Callable[[], None] | None = None
         self._settle_timer: IDelayedCall | None = None
         self._flush_calls: set[IDelayedCall] = set()
@@ -217,26 +221,59 @@ class RelayService(Service):
 
     # What clients report
 
-    def sent(self, messages: int, size: int) -> None:
+    def sent(self, messages: int, size: int) -> float:
         self._count["messages_from_clients"] += messages
         self._count["bytes_from_clients"] += size
+        return self._reactor.seconds()
 
-    def failed(self, client: RelayClient, messages: int, failure: Failure) -> None:
+    def failed(self, client: RelayClient, messages: int, error: BaseException | None) -> None:
         self._count["failed_messages"] += messages
         self._log.warn(
             "{messages} messages of {client} were not sent: {error}",
             messages=messages,
             client=client.label,
-            error=failure.getErrorMessage(),
+            error="the relay is being stopped" if error is None else error,
         )
 
-    def busy(self, client: RelayClient) -> None:
+    def busy(self, client: RelayClient) -> float:
         self._under_way.add(client)
+        now = self._reactor.seconds()
+        if self._watch is None and self.options.send_timeout is not None:
+            self._watch = self._reactor.callLater(self.options.send_timeout, self._look)
+        return now
+
+    def _look(self) -> None:
+        """Give up on what waits for too long."""
+        timeout = self.options.send_timeout
+        assert timeout is not None
+        now, self._watch = self._reactor.seconds(), None
+        for client in tuple(self._under_way):
+            if now - client.waits_since >= timeout:
+                client.give_up(SendTimeout(timeout))
+        if self._under_way:
+            first = min(client.waits_since for client in self._under_way)
+            self._watch = self._reactor.callLater(max(0.0, first + timeout - now), self._look)
 
     def idle(self, client: RelayClient) -> None:
         self._under_way.discard(client)
+        if not self._under_way and self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
         self._release_key(client)
         self._check_waiting()
+
+    def may_resume(self, client: RelayClient) -> None:
+        if not self._resuming:
+            self._later(self._resume)
+        self._resuming[client] = None
+
+    def _resume(self) -> None:
+        clients, self._resuming = list(self._resuming), {}
+        # Who is first may take all the room there is: everybody has a turn.
+        self._resumptions += 1
+        first = self._resumptions % len(clients)
+        for client in clients[first:] + clients[:first]:
+            client.resume()
 
     def closing(self, client: RelayClient, reason: str, code: int, text: str) -> None:
         self._closed[reason] += 1
@@ -318,7 +355,7 @@ class RelayService(Service):
             if not wire.was_let_in:
                 wire.abort()
         for client in tuple(self._clients):
-            client.close("stopping", GOING_AWAY, "the relay is being stopped")
+            client.dismiss()
         gone: Deferred[None] = Deferred()
         # A little more than each of them has.
         self._wait_until(lambda: not self._wires, self.options.close_timeout + 1, gone)
@@ -349,9 +386,10 @@ class RelayService(Service):
     def _forget(self) -> None:
         for wire in tuple(self._wires):
             wire.abort()
-        for call in self._flush_calls:
+        for call in (*self._flush_calls, *([self._watch] if self._watch else [])):
             call.cancel()
         self._flush_calls.clear()
+        self._watch = None
         if self._port is not None:
             self._port = None
             self._pool.off("message", self._fanout.message)

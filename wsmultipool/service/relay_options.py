@@ -49,9 +49,12 @@ class RelayOptions:
     @ivar max_message_size: the largest message from a client.
     @ivar client_buffer_size: how much may wait for a client that does not read, beside what its
         socket has taken and 64 KiB.  One larger message may wait if nothing else does.
-    @ivar client_window: how many messages of a client may be under way to a connection (with
-        C{confirm}: to their confirmation) before nothing more is read from it.
-    @ivar client_window_bytes: how many bytes; a single larger message counts as one that fits.
+    @ivar confirm_window: with C{confirm}, how many messages of one client may wait for their
+        confirmation before nothing more is read from it.  Without, it is one that waits for a
+        connection.
+    @ivar confirm_window_bytes: how many bytes; a single larger message is let through.
+    @ivar send_timeout: how long a message may wait for a connection that takes it, before its
+        client is closed with 1013; C{None} for as long as it takes.
     @ivar handshake_timeout: how long a client may take for the opening handshake.
     @ivar close_timeout: how long the closing handshake with a client may take.
     @ivar settle_timeout: how long, when the relay stops, what clients have sent may take to leave.
@@ -69,8 +72,9 @@ class RelayOptions:
     max_clients: int = 1000
     max_message_size: int = 16 * 1024 * 1024
     client_buffer_size: int = 1024 * 1024
-    client_window: int = 64
-    client_window_bytes: int = 1024 * 1024
+    confirm_window: int = 256
+    confirm_window_bytes: int = 1024 * 1024
+    send_timeout: float | None = 30.0
     handshake_timeout: float = 10.0
     close_timeout: float = 5.0
     settle_timeout: float = 10.0
@@ -96,12 +100,14 @@ class RelayOptions:
             "max_clients",
             "max_message_size",
             "client_buffer_size",
-            "client_window",
-            "client_window_bytes",
+            "confirm_window",
+            "confirm_window_bytes",
         ):
             _check_size(option, getattr(self, option))
         for option in ("handshake_timeout", "close_timeout", "settle_timeout"):
             _check_duration(option, getattr(self, option))
+        if self.send_timeout is not None:
+            _check_duration("send_timeout", self.send_timeout)
 
     def __repr__(self) -> str:
         shown = {
