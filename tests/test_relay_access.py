@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.address import HostnameAddress, IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 
 from wsmultipool.service.access import (
@@ -29,7 +30,7 @@ def reason(options: RelayOptions, *, checks_host: bool = False, **headers: str) 
     Return why somebody with these headers is not let in.
     """
     refusal = AccessRules(options, checks_host=checks_host).refusal(headers)
-    return refusal and refusal.reason
+    return None if refusal is None else refusal.reason
 
 
 # Web pages
@@ -190,7 +191,7 @@ def test_a_relay_listens_on_loopback_unless_told_otherwise(given: str, wanted: s
 def test_twisted_reads_descriptions_the_same_way(given: str) -> None:
     """What the rules take for the interface is the one that is listened on."""
     reactor = MemoryReactorClock()
-    serverFromString(reactor, on_loopback_unless_told(given)).listen(None)  # type: ignore[arg-type]
+    serverFromString(reactor, on_loopback_unless_told(given)).listen(Factory())
     ((_, _, _, interface),) = reactor.tcpServers
     local = exposure_of_description(on_loopback_unless_told(given)).local
     assert (interface in ("127.0.0.1", "::1")) == local

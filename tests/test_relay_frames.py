@@ -124,7 +124,7 @@ def our_wire() -> tuple[Any, Guest]:
     door = Door()
     factory = RelayFactory(door, RelayOptions(max_message_size=LONGEST), Clock(), lambda: True)
     wire: Any = factory.buildProtocol(None)
-    wire.makeConnection(Transport())
+    wire.makeConnection(Transport())  # type: ignore[no-untyped-call]
     wire.dataReceived(HANDSHAKE)
     wire.transport.clear()
     return wire, door.guest
@@ -134,14 +134,14 @@ def autobahn_wire() -> Any:
     """
     Return Autobahn's after the handshake.
     """
-    factory = WebSocketServerFactory(reactor=object())  # type: ignore[no-untyped-call]
+    factory: Any = WebSocketServerFactory(reactor=object())
     factory.failByDrop = False
     factory.openHandshakeTimeout = factory.closeHandshakeTimeout = 0
     factory.maxMessagePayloadSize = LONGEST
     factory.protocol = Reference
     factory.seen = []
     wire = factory.buildProtocol(None)
-    wire.makeConnection(Transport())
+    wire.makeConnection(Transport())  # type: ignore[no-untyped-call]
     wire.dataReceived(HANDSHAKE)
     wire.transport.clear()
     return wire

@@ -38,8 +38,8 @@ class House(Protocol):
     def sent(self, messages: int, size: int) -> float:
         """So many of its messages count as sent, with so many bytes together; returns the time."""
 
-    def failed(self, client: RelayClient, messages: int, failure: Failure) -> None:
-        """So many could not be sent, the first of them for this reason."""
+    def failed(self, client: RelayClient, messages: int, error: BaseException | None) -> None:
+        """So many could not be sent, for this reason; C{None} as the relay stops."""
 
     def may_resume(self, client: RelayClient) -> None:
         """
