@@ -106,4 +106,4 @@ def test_a_key_is_used_again(relay: RelayScene) -> None:
         client.send(b"%d" % number)
         client.close()
         relay.settle()
-    assert len({id(key) for key in relay.relay._free_keys}) == 1
+    assert len({id(key) for key in relay.relay._clients._free_keys}) == 1

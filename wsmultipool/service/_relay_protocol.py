@@ -2,7 +2,7 @@
 The relay's side of one client's WebSocket: the adapter to Autobahn's server.
 
 Autobahn does the opening handshake, and parses whatever is not an ordinary message.  What is ours:
-ordinary messages are read by L{wsmultipool.service._client_frames}; everything written goes through
+ordinary messages are read by L{wsmultipool.service._reading_wire}; everything written goes through
 one L{Outbox}; what is refused gets an answer that a human can read; and all time is the relay's
 reactor's.
 """
@@ -18,17 +18,9 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from ._client_frames import (
-    BINARY,
-    FIN,
-    PONG,
-    encode_frame,
-    frame_size,
-    may_be_ordinary,
-    read_header,
-    read_messages,
-)
+from ._client_frames import FIN, PONG, encode_frame
 from ._outbox import Outbox
+from ._reading_wire import ReadingWire
 from .access import Refusal
 
 if TYPE_CHECKING:
@@ -43,14 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["RelayFactory", "RelayWire"]
 
 _LONGEST_HEAD = 16384
-# A frame no longer than this waits in one piece; of a longer one Autobahn gathers the parts.
-_LONGEST_WHOLE = 262144
-# So that not too many are unmasked in vain if the client is to be read from no more.
-_MOST_AT_ONCE = 32
-# Shorter parts of a message are gathered: a C{bytes} takes some 40 octets besides its own.
-_LEAST_BY_ITSELF = 1024
-
-_TOO_BIG = 1009  # RFC 6455, section 7.4.1
 _EXPLANATIONS = {
     400: "this is not a valid WebSocket handshake (RFC 6455, section 4.2.1)",
     405: "this is a WebSocket relay: it takes GET with an upgrade, and nothing else",
@@ -69,24 +53,18 @@ class _Silent:
     trace = info = warn = error = critical = failure = debug
 
 
-class RelayWire(WebSocketServerProtocol):
+class RelayWire(ReadingWire, WebSocketServerProtocol):
     """
     One client's WebSocket.
-
-    @ivar ordinary_frames: how many frames were read without Autobahn.
     """
 
     log = _Silent()
     # Class attributes, set by the factory: Autobahn would copy them into each instance.
     CONFIG_ATTRS: Any = ()
-    transport: Any
-    current_frame: Any
-    message_data: Any
     factory: Any
 
     def __init__(self, door: Door, options: RelayOptions, reactor: IReactorTime) -> None:
         super().__init__()
-        self.ordinary_frames = 0
         self._door = door
         self._options = options
         self._reactor = reactor
@@ -94,12 +72,6 @@ class RelayWire(WebSocketServerProtocol):
         self._refusal: Refusal | None = None
         self._guest: Guest | None = None
         self._outbox: Outbox
-        self._reading = True
-        self._consuming = False
-        self._discarding = False
-        # What has arrived and was not read is this, from C{_at} on.
-        self._unread = b""
-        self._at = 0
 
     # The opening handshake
 
@@ -198,126 +170,6 @@ class RelayWire(WebSocketServerProtocol):
     def onPing(self, payload: bytes) -> None:
         if self.state == self.STATE_OPEN:
             self._outbox.write_pong(encode_frame(FIN | PONG, payload))
-
-    # Receiving
-
-    def pause_reading(self) -> None:
-        """Read nothing more from the client, and report nothing, until L{resume_reading}."""
-        if self._reading:
-            self._reading = False
-            self.transport.pauseProducing()
-
-    def resume_reading(self) -> None:
-        """Undo L{pause_reading}; what was held back is reported first."""
-        if self._reading or self.state != self.STATE_OPEN:
-            return
-        self._reading = True
-        if not self._consuming:
-            self._consume()
-        if self._reading:  # who was told of it may have paused again
-            self.transport.resumeProducing()
-
-    def dataReceived(self, data: bytes) -> None:
-        if self._discarding:
-            return
-        if self.state == self.STATE_CONNECTING:
-            self._dataReceived(data)
-        else:
-            self._append(data)
-            self._consume()
-
-    def _append(self, data: bytes) -> None:
-        rest = self._unread[self._at :]
-        self._unread, self._at = rest + data if rest else data, 0
-
-    def consumeData(self) -> None:
-        """Autobahn calls this for the handshake, and once more for what is behind it."""
-        if self.state == self.STATE_CONNECTING:
-            self.processHandshake()
-        elif self.state == self.STATE_OPEN:
-            behind, self.data = self.data, b""
-            self._append(behind)
-            self._consume()
-
-    def _consume(self) -> None:
-        if self._consuming:
-            return
-        self._consuming = True
-        try:
-            while self._reading and self._at < len(self._unread) and self._consume_some():
-                pass
-        finally:
-            self._consuming = False
-
-    def _consume_some(self) -> bool:
-        """
-        Take one step: a batch of messages, or one other frame, or as much of it as is there.
-
-        @return: whether there may be another step to take.
-        """
-        if self.failedByMe or self.state == self.STATE_CLOSED:
-            self._discard()
-            return False
-        if self.state != self.STATE_OPEN or self.inside_message or self.current_frame is not None:
-            return self._have_autobahn_parse()
-        data, begin = self._unread, self._at
-        payloads, at = read_messages(data, begin, self._options.max_message_size, _MOST_AT_ONCE)
-        if not payloads:
-            return not self._may_wait_for_more() and self._have_autobahn_parse()
-        assert self._guest is not None
-        self._at = at
-        taken = self._guest.receive(payloads, data[begin] == FIN | BINARY)
-        self.ordinary_frames += taken
-        for payload in payloads[taken:]:
-            self._at -= frame_size(len(payload))
-        return True
-
-    def _may_wait_for_more(self) -> bool:
-        """Whether an ordinary frame, and not too long a one, is there in part."""
-        header = read_header(self._unread, self._at)
-        if header is None:
-            return may_be_ordinary(self._unread, self._at)
-        is_whole = len(self._unread) - self._at >= header.size
-        return header.is_ordinary and not is_whole and header.size <= _LONGEST_WHOLE
-
-    def _have_autobahn_parse(self) -> bool:
-        """
-        Have Autobahn parse the rest of the frame that it is in, or else the next one; it must not
-        see more, as what follows may be ordinary.
-        """
-        data, at = self._unread, self._at
-        frame = self.current_frame
-        if frame is not None:
-            end = at + frame.length - self.current_frame_masker.pointer()
-        else:
-            header = read_header(data, at)
-            end = len(data) if header is None else at + header.size
-        self.data = data[at:end]
-        self._at = min(end, len(data))
-        try:
-            while self.processData() and self.state != self.STATE_CLOSED:
-                pass
-        except Exception as error:
-            # A flaw in Autobahn's parser, which the client has found.
-            self._fail(f"its octets upset the parser: {type(error).__name__}")
-        rest, self.data = self.data, b""
-        self._at -= len(rest)  # a header of which a part is missing
-        return not rest
-
-    def onMessageFrameData(self, payload: bytes) -> None:
-        parts = self.message_data
-        if len(payload) >= _LEAST_BY_ITSELF:
-            parts.append(payload)
-            return
-        if not parts or not isinstance(parts[-1], bytearray):
-            parts.append(bytearray())
-        parts[-1] += payload
-
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        assert self._guest is not None
-        if self.state == self.STATE_OPEN:
-            # It was being read, so it takes this one, and only what follows may have to wait.
-            self._guest.receive([payload], isBinary)
 
     # The end
 

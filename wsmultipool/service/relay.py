@@ -5,7 +5,7 @@ The relay: a WebSocket server for programs on this machine, which all share one 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..errors import SendTimeout
-from ..keys import PinnedKey
-from ._fanout import Channel, FanOut, StickyFanOut
-from ._relay_client import TOO_BIG, RelayClient
+from ._relay_clients import RelayClients, address_label
 from ._relay_protocol import RelayFactory, RelayWire
 from .access import AccessRules, Refusal, check_exposure, exposure_of_address
 from .relay_options import RelayOptions
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort, IReactorTime
 
     from ..pool import ReconnectingPoolFactory
+    from ._relay_client import RelayClient
 
 __all__ = ["RelayService"]
 
@@ -69,11 +67,7 @@ class RelayService(Service):
         self._pool = pool
         self._endpoint = endpoint
         self._reactor = reactor
-        self._fanout: FanOut
-        if options.fanout == "sticky":
-            self._fanout = StickyFanOut(pool, self._delivered, self._later)
-        else:
-            self._fanout = Channel(self._delivered, self._later)
+        self._clients = RelayClients(pool, options, reactor, self._check_waiting)
         self._rules: AccessRules | None = None
         self._port: IListeningPort | None = None
         self._listening: Deferred[IListeningPort] | None = None
@@ -81,18 +75,9 @@ class RelayService(Service):
         self._stopping = False
         self._stopped: Deferred[None] | None = None
         self._wires: set[RelayWire] = set()
-        self._clients: dict[RelayClient, None] = {}
-        self._under_way: set[RelayClient] = set()
-        self._free_keys: list[Hashable] = []
-        self._resuming: dict[RelayClient, None] = {}
-        self._resumptions = 0
-        self._watch: IDelayedCall | None = None
         self._waiting: Callable[[], None] | None = None
         self._settle_timer: IDelayedCall | None = None
-        self._flush_calls: set[IDelayedCall] = set()
-        self._count = Counter[str]()
         self._refused = Counter[str]()
-        self._closed = Counter[str]()
 
     # Listening
 
@@ -138,9 +123,9 @@ class RelayService(Service):
             return port
         self._rules = AccessRules(self.options, checks_host=exposure.checks_host)
         self._port = port
-        self._pool.on("message", self._fanout.message)
-        self._pool.on("open", self._fanout.opened)
-        self._pool.on("close", self._fanout.closed)
+        self._pool.on("message", self._clients.fanout.message)
+        self._pool.on("open", self._clients.fanout.opened)
+        self._pool.on("close", self._clients.fanout.closed)
         self._log.info(
             "Relay to {pool} listens on {where}", pool=self._pool.name, where=exposure.where
         )
@@ -185,7 +170,7 @@ class RelayService(Service):
             return Refusal(503, "stopping", "the relay is being stopped")
         assert self._rules is not None
         refusal = self._rules.refusal(headers)
-        if refusal is None and len(self._clients) >= self.options.max_clients:
+        if refusal is None and len(self._clients.present) >= self.options.max_clients:
             refusal = Refusal(503, "full", "as many clients are connected as may be")
         return refusal
 
@@ -193,132 +178,17 @@ class RelayService(Service):
         self._refused[refusal.reason] += 1
         self._log.warn(
             "Refused {client} ({status}): {text}",
-            client=_label(wire.client_address),
+            client=address_label(wire.client_address),
             status=refusal.status,
             text=refusal.text,
         )
 
     def let_in(self, wire: RelayWire) -> RelayClient:
-        label = _label(wire.client_address)
-        client = RelayClient(self, wire, self._pool, self.options, self._take_key(), label)
-        self._clients[client] = None
-        self._count["accepted"] += 1
-        self._log.debug("{client} is connected", client=label)
-        self._fanout.add(client)
-        return client
-
-    def _take_key(self) -> Hashable:
-        # Used again and again: the pool remembers each key it has seen.
-        if self.options.fanout == "sticky":
-            return self._free_keys.pop() if self._free_keys else PinnedKey()
-        if not self.options.ordered:
-            return None
-        return self._free_keys.pop() if self._free_keys else _Key()
+        return self._clients.let_in(wire)
 
     def left(self, wire: RelayWire) -> None:
         self._wires.discard(wire)
         self._check_waiting()
-
-    # What clients report
-
-    def sent(self, messages: int, size: int) -> float:
-        self._count["messages_from_clients"] += messages
-        self._count["bytes_from_clients"] += size
-        return self._reactor.seconds()
-
-    def failed(self, client: RelayClient, messages: int, error: BaseException | None) -> None:
-        self._count["failed_messages"] += messages
-        self._log.warn(
-            "{messages} messages of {client} were not sent: {error}",
-            messages=messages,
-            client=client.label,
-            error="the relay is being stopped" if error is None else error,
-        )
-
-    def busy(self, client: RelayClient) -> float:
-        self._under_way.add(client)
-        now = self._reactor.seconds()
-        if self._watch is None and self.options.send_timeout is not None:
-            self._watch = self._reactor.callLater(self.options.send_timeout, self._look)
-        return now
-
-    def _look(self) -> None:
-        """Give up on what waits for too long."""
-        timeout = self.options.send_timeout
-        assert timeout is not None
-        now, self._watch = self._reactor.seconds(), None
-        for client in tuple(self._under_way):
-            if now - client.waits_since >= timeout:
-                client.give_up(SendTimeout(timeout))
-        if self._under_way:
-            first = min(client.waits_since for client in self._under_way)
-            self._watch = self._reactor.callLater(max(0.0, first + timeout - now), self._look)
-
-    def idle(self, client: RelayClient) -> None:
-        self._under_way.discard(client)
-        if not self._under_way and self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-        self._release_key(client)
-        self._check_waiting()
-
-    def may_resume(self, client: RelayClient) -> None:
-        if not self._resuming:
-            self._later(self._resume)
-        self._resuming[client] = None
-
-    def _resume(self) -> None:
-        clients, self._resuming = list(self._resuming), {}
-        # Who is first may take all the room there is: everybody has a turn.
-        self._resumptions += 1
-        first = self._resumptions % len(clients)
-        for client in clients[first:] + clients[:first]:
-            client.resume()
-
-    def closing(self, client: RelayClient, reason: str, code: int, text: str) -> None:
-        self._closed[reason] += 1
-        self._fanout.remove(client)
-        log = self._log.info if reason == "stopping" else self._log.warn
-        log("Closing {client} ({code}): {text}", client=client.label, code=code, text=text)
-
-    def lost(self, client: RelayClient, code: int | None, failed_by_relay: bool) -> None:
-        if client.is_open:
-            self._fanout.remove(client)
-            reason = "client"
-            if failed_by_relay:
-                reason = "too-big" if code == TOO_BIG else "violation"
-                self._log.warn(
-                    "Closed {client} ({code}): {reason}",
-                    client=client.label,
-                    code=code,
-                    reason=reason,
-                )
-            self._closed[reason] += 1
-        del self._clients[client]
-        self._log.debug("{client} is gone ({code})", client=client.label, code=code)
-        self._release_key(client)
-
-    def _release_key(self, client: RelayClient) -> None:
-        if client.key is not None and client not in self._clients and not client.under_way:
-            self._free_keys.append(client.key)
-            client.key = None
-
-    # What arrives from upstream
-
-    def _later(self, call: Callable[[], None]) -> None:
-        def run() -> None:
-            self._flush_calls.discard(delayed)
-            call()
-
-        delayed = self._reactor.callLater(0, run)
-        self._flush_calls.add(delayed)
-
-    def _delivered(self, messages: int, size: int, receivers: int) -> None:
-        if receivers:
-            self._count["messages_to_clients"] += messages * receivers
-            self._count["bytes_to_clients"] += size * receivers
-        else:
-            self._count["unheard_messages"] += messages
 
     # The end
 
@@ -343,18 +213,18 @@ class RelayService(Service):
         return result
 
     def _settle(self) -> Deferred[None]:
-        for client in self._clients:
+        for client in self._clients.present:
             client.stop()
         settled: Deferred[None] = Deferred()
-        self._wait_until(lambda: not self._under_way, self.options.settle_timeout, settled)
+        self._wait_until(lambda: not self._clients.under_way, self.options.settle_timeout, settled)
         return settled.addCallback(lambda _: self._close_clients())
 
     def _close_clients(self) -> Deferred[None]:
-        self._fanout.flush()
+        self._clients.fanout.flush()
         for wire in tuple(self._wires):
             if not wire.was_let_in:
                 wire.abort()
-        for client in tuple(self._clients):
+        for client in tuple(self._clients.present):
             client.dismiss()
         gone: Deferred[None] = Deferred()
         # A little more than each of them has.
@@ -386,15 +256,12 @@ class RelayService(Service):
     def _forget(self) -> None:
         for wire in tuple(self._wires):
             wire.abort()
-        for call in (*self._flush_calls, *([self._watch] if self._watch else [])):
-            call.cancel()
-        self._flush_calls.clear()
-        self._watch = None
+        self._clients.end()
         if self._port is not None:
             self._port = None
-            self._pool.off("message", self._fanout.message)
-            self._pool.off("open", self._fanout.opened)
-            self._pool.off("close", self._fanout.closed)
+            self._pool.off("message", self._clients.fanout.message)
+            self._pool.off("open", self._clients.fanout.opened)
+            self._pool.off("close", self._clients.fanout.closed)
 
     # State
 
@@ -403,16 +270,16 @@ class RelayService(Service):
         @return: a snapshot.
         @since: 0.1.0
         """
-        clients = self._clients
+        clients, count = self._clients.present, self._clients.count
         return RelayStats(
             clients=len(clients),
             paused_clients=sum(client.is_paused for client in clients),
             slow_clients=sum(client.is_slow for client in clients),
-            pending_messages=sum(len(client.under_way) for client in self._under_way),
+            pending_messages=sum(len(client.under_way) for client in self._clients.under_way),
             refused=MappingProxyType(dict(self._refused)),
-            closed=MappingProxyType(dict(self._closed)),
+            closed=MappingProxyType(dict(self._clients.closed)),
             **{
-                name: self._count[name]
+                name: count[name]
                 for name in (
                     "accepted",
                     "messages_from_clients",
@@ -424,19 +291,6 @@ class RelayService(Service):
                 )
             },
         )
-
-
-class _Key:
-    """
-    Keeps the messages of one client in order.
-    """
-
-    __slots__ = ()
-
-
-def _label(address: IAddress) -> str:
-    host, port = getattr(address, "host", None), getattr(address, "port", None)
-    return "a client on a unix socket" if host is None else f"client {host}:{port}"
 
 
 def _raise(error: Exception) -> Any:
