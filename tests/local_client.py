@@ -153,6 +153,11 @@ class LocalClient(Protocol):
         return [p.decode() if code == 1 else p for code, p in self.frames if code in (1, 2)]
 
     @property
+    def is_told_to_go(self) -> bool:
+        """Whether a Close frame has arrived."""
+        return self.close_frame is not None
+
+    @property
     def close_frame(self) -> tuple[int, str] | None:
         """Code and reason of the Close frame; C{None} before it."""
         for opcode, payload in self.frames:

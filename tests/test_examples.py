@@ -211,6 +211,12 @@ async def test_unix_socket() -> None:
 
 
 @within(60)
+async def test_relay() -> None:
+    """A program on this machine talks to the server through the relay."""
+    assert await output_of("relay.py") == "hello\n"
+
+
+@within(60)
 async def test_backpressure() -> None:
     """Awaiting each send, 64 MiB for a slow server never are more than a few messages here."""
     output = await output_of("backpressure.py")

@@ -81,5 +81,5 @@ def test_a_key_must_be_hashable() -> None:
     """As for send."""
     memory = MemoryPool()
     with pytest.raises(TypeError, match="unhashable"):
-        memory.pool.connection_of([])
+        memory.pool.connection_of([])  # type: ignore[arg-type]
     memory.close()

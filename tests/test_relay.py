@@ -52,6 +52,15 @@ def log() -> Iterator[list[str]]:
     globalLogPublisher.removeObserver(observe)
 
 
+def close_of(client: LocalClient) -> tuple[int, str]:
+    """
+    Return the code and reason of the Close frame that a client must have got.
+    """
+    found = client.close_frame
+    assert found is not None
+    return found
+
+
 def deaf(client: LocalClient) -> None:
     """Have a client read nothing any more."""
     client.transport.pauseProducing()
@@ -282,9 +291,9 @@ def test_nobody_waits_for_longer_than_the_timeout(scene: Scene) -> None:
     client = relay.connect()
     client.send("hello")
     relay.memory.advance(29)
-    assert client.close_frame is None
+    assert not client.is_told_to_go
     relay.memory.advance(2)
-    code, reason = client.close_frame or (0, "")
+    code, reason = close_of(client)
     assert code == 1013
     assert "within 30 s" in reason
     relay.memory.open()
@@ -303,7 +312,7 @@ def test_a_client_is_told_how_many_of_its_messages_were_sent(scene: Scene) -> No
     relay.settle()
     client.send("c", "d", "e")
     relay.memory.advance(6)
-    code, reason = client.close_frame or (0, "")
+    code, reason = close_of(client)
     assert (code, reason.rpartition("; ")[2]) == (1013, "2 sent before")
     assert relay.relay.get_stats().failed_messages == 3
     assert relay.memory.pool.get_stats().queued_messages == 0
@@ -559,10 +568,10 @@ def test_stopping_waits_until_what_was_taken_is_sent(scene: Scene) -> None:
     relay.settle()
     relay.relay.stopService()
     relay.memory.advance(1)
-    assert client.close_frame is None
+    assert not client.is_told_to_go
     relay.memory.open()
     relay.settle()
-    assert client.close_frame == (1001, "the relay is being stopped; 1 sent before")
+    assert close_of(client) == (1001, "the relay is being stopped; 1 sent before")
     assert relay.upstream == [(b"hello", False)]
 
 

@@ -6,6 +6,7 @@ CONNECTIONS} writes the port it listens on, and ends with its standard input.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
@@ -27,15 +28,15 @@ class _Input(Protocol):
         self.ended.callback(None)
 
 
-async def _relay(reactor: object, url: str, connections: int) -> None:
+async def _relay(reactor: Any, url: str, connections: int) -> None:
     pool = ReconnectingPoolFactory(url, pool_size=connections, logger=False)
     await pool.when_ready()
     endpoint = TCP4ServerEndpoint(reactor, 0, backlog=1024, interface="127.0.0.1")
     options = RelayOptions(max_clients=2000)
-    relay = RelayService(pool, endpoint, options, reactor=reactor)  # type: ignore[arg-type]
+    relay = RelayService(pool, endpoint, options, reactor=reactor)
     port = await relay.listen()
     relay.startService()
-    sys.stdout.write(f"{port.getHost().port}\n")  # type: ignore[attr-defined]
+    sys.stdout.write(f"{port.getHost().port}\n")
     sys.stdout.flush()
     ended = _Input()
     StandardIO(ended)  # type: ignore[no-untyped-call]

@@ -48,9 +48,11 @@ async def relaying(
     @param options: see L{RelayOptions}.
     """
     if isinstance(endpoint, str):
-        endpoint = serverFromString(reactor, endpoint)
+        listening: IStreamServerEndpoint = serverFromString(reactor, endpoint)
+    else:
+        listening = endpoint
     service = RelayService(
-        pool, endpoint, RelayOptions(**{"close_timeout": 1.0, **options}), reactor=reactor
+        pool, listening, RelayOptions(**{"close_timeout": 1.0, **options}), reactor=reactor
     )
     await service.listen()
     service.startService()

@@ -95,7 +95,8 @@ async def shown_by(chromium: str, url: str, profile: Path) -> str:
         reactor=reactor,
     )
     assert code == 0, err.decode("utf-8", "replace")
-    return out.decode()
+    text: str = out.decode()
+    return text
 
 
 @within(120)

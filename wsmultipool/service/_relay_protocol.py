@@ -53,7 +53,7 @@ class _Silent:
     trace = info = warn = error = critical = failure = debug
 
 
-class RelayWire(ReadingWire, WebSocketServerProtocol):
+class RelayWire(ReadingWire, WebSocketServerProtocol):  # type: ignore[misc]
     """
     One client's WebSocket.
     """
