@@ -227,7 +227,9 @@ def _link(samples: Samples, measure: str) -> Table:
 
 _SPECIAL: dict[str, Callable[[Samples, str], Table]] = {
     "echo": _round_trips,
+    "relay-echo": _round_trips,
     "connect": _connects,
+    "relay-clients": _connects,
     "pool-size": _pool_sizes,
     "link": _link,
 }

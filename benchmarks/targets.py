@@ -134,6 +134,13 @@ def _all() -> Iterator[Target]:
             figure=figure,
             at_most=bound,
         )
+    yield Target(
+        text=f"8 clients of a relay, to direct sends, {in_words(KIB)}",
+        cell=Cell("relay", KIB, CONNECTIONS),
+        peer="relay",
+        against=one,
+        at_least=0.5,
+    )
     (payload,) = MEASURES["link"].payloads
     for size, bound in ((4, 3.6), (16, 13.0)):
         yield Target(

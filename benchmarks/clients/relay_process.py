@@ -36,10 +36,10 @@ async def _relay(reactor: Any, url: str, connections: int) -> None:
     relay = RelayService(pool, endpoint, options, reactor=reactor)
     port = await relay.listen()
     relay.startService()
-    sys.stdout.write(f"{port.getHost().port}\n")
+    sys.stdout.write(f"{port.getHost().port}\n")  # type: ignore[attr-defined]
     sys.stdout.flush()
     ended = _Input()
-    StandardIO(ended)  # type: ignore[no-untyped-call]
+    StandardIO(ended)
     await ended.ended
     await relay.stopService()
     await pool.close()
