@@ -4,6 +4,7 @@ Reading what clients send: the same as Autobahn reads, wherever the octets are c
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -277,6 +278,17 @@ def test_a_way_of_unmasking_that_is_wrong_is_not_chosen() -> None:
 
     assert frames.choose_unmask(wrong, None) is frames.unmask_by_integers
     assert frames.choose_unmask(failing, None) is frames.unmask_by_integers
+
+
+def test_only_what_is_installed_is_chosen_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without websockets and Autobahn's compiled masker, or if that is not wanted: integers."""
+    monkeypatch.setitem(sys.modules, "websockets.speedups", None)
+    monkeypatch.setitem(sys.modules, "_nvx_xormasker", None)
+    assert frames._find_websockets() is None
+    assert frames._find_autobahn() is None
+    monkeypatch.setenv("AUTOBAHN_USE_NVX", "no")
+    assert frames._find_autobahn() is None
+    assert frames.choose_unmask(None, None) is frames.unmask_by_integers
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
