@@ -285,6 +285,28 @@ def test_a_write_that_fails_leaves_the_queue_usable() -> None:
     assert listener.reported() == [("queued",), ("paused", 0)]
 
 
+def test_messages_of_which_no_frames_can_be_made_are_not_lost() -> None:
+    """They can be taken back, as the connection ends; who flushes hears of the error."""
+
+    def fail(entries: list[Entry], only_plain: bool) -> bytes:
+        raise MemoryError
+
+    class Aborted(Transport):
+        aborted = False
+
+        def abortConnection(self) -> None:
+            self.aborted = True
+
+    frames, transport = WriteQueue(fail), Aborted()
+    frames.connect(transport, Listener())
+    frames.add_plain((b"large", True, 1))
+    with pytest.raises(MemoryError):
+        frames.flush()
+    assert transport.aborted
+    assert transport.written == []
+    assert [each.payload for each in frames.take_unwritten()] == [b"large"]
+
+
 @implementer(IWriteDescriptor)
 class Descriptor(Transport):
     """

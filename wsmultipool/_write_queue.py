@@ -135,8 +135,12 @@ class WriteQueue:
         if not self._entries:
             return
         size, only_plain = self._size, not self._others
+        try:
+            data = self._encode(self._entries, only_plain)
+        except BaseException:  # no memory, say: then others may have some
+            self._transport.abortConnection()
+            raise
         entries = self._take()
-        data = self._encode(entries, only_plain)
         self._writing = True
         try:
             self._write(data)
