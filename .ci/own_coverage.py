@@ -89,7 +89,7 @@ def uncovered(module: str, measured: Coverage) -> str:
     """
     Return what the module's own tests leave uncovered, in words; nothing if they cover all.
     """
-    tests = TESTS.get(module, [f"test_{module.lstrip('_')}.py"])
+    tests = TESTS.get(module, [f"test_{module.rpartition('.')[2].lstrip('_')}.py"])
     missing = [name for name in tests if not Path("tests", name).exists()]
     if missing:
         return f"{', '.join(missing)}: no such file"

@@ -36,16 +36,22 @@ PURE = {
     *("backoff", "balancers", "errors", "events", "handshake", "interfaces", "keys"),
     *("messages", "options", "stats"),
     *("service._client_frames", "service.access", "service.relay_options", "service.relay_stats"),
+    *("_commands.message_framing", "_words", "service.command_line", "service.config_file"),
+    *("service.configuration", "service.option_table", "service.option_values"),
+    "service.reloading",
 }
 # They do not decide anything: the version, what logs, and what waits for user code.
-PURE_ENOUGH = {"_version", "_awaitables", "_pool_logger", "loggers"}
+PURE_ENOUGH = {"_version", "_awaitables", "_pool_logger", "loggers", "service.log_level"}
 # The adapter, and the servers: in memory for tests, on loopback for the demo, and the relay's.
 AUTOBAHN = {
     *("_autobahn", "_parsing", "_receiving", "_settings", "_demo_server", "_memory_server"),
     "service._relay_protocol",
 }
 # Built on what every user can import: these modules, and all in these packages.
-EDGES = {"__main__", "_demo", "_demo_report", "_demo_server", "cli", "service"}
+EDGES = {
+    *("__main__", "_commands", "_demo", "_demo_report", "_demo_server", "_words", "cli"),
+    "service",
+}
 
 
 class Imported(NamedTuple):

@@ -1,0 +1,85 @@
+"""
+Tests for L{wsmultipool.service.config_file}.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wsmultipool.service.config_file import exposed, header_lines, read_config, read_text
+from wsmultipool.service.option_values import ConfigurationError
+
+
+def written(tmp_path: Path, text: str | bytes) -> str:
+    """
+    Write a file.
+
+    @return: its path.
+    """
+    path = tmp_path / "file"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return str(path)
+
+
+def refusal(tmp_path: Path, text: str | bytes) -> str:
+    """
+    Return what is said about a configuration, without the name of the file.
+    """
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigurationError) as raised:
+        read_config(path)
+    message = str(raised.value)
+    assert message.startswith(f"config {path!r}")
+    return message.removeprefix(f"config {path!r}")
+
+
+def test_config(tmp_path: Path) -> None:
+    """A file in TOML has options by their names, with dashes or underscores."""
+    text = 'url = "ws://h/"\npool-size = 3\nmin_uptime = 1.5\n[header]\nX-A = "1"\n'
+    assert read_config(written(tmp_path, text)) == {
+        "url": ["ws://h/"],
+        "pool_size": 3,
+        "min_uptime": 1.5,
+        "header": ["X-A: 1"],
+    }
+
+
+def test_config_with_a_mistake(tmp_path: Path) -> None:
+    """A mistake is told with the file, and the place or the name."""
+    assert refusal(tmp_path, "url = ws") == " is not TOML: Invalid value (at line 1, column 7)"
+    assert refusal(tmp_path, b"\xff") == " is not UTF-8"
+    assert refusal(tmp_path, "pool_siz = 1") == (
+        ": unknown option 'pool_siz': did you mean 'pool_size'?"
+    )
+    assert refusal(tmp_path, "pool_size = 1\npool-size = 1") == (
+        ": pool_size is given with a dash and an underscore"
+    )
+
+
+def test_file_that_is_not_there(tmp_path: Path) -> None:
+    """A file that can't be read is named, with the reason."""
+    missing = str(tmp_path / "missing")
+    with pytest.raises(ConfigurationError) as raised:
+        read_text(missing, "token_file")
+    assert str(raised.value) == f"token_file {missing!r}: No such file or directory"
+
+
+def test_header_lines(tmp_path: Path) -> None:
+    """A file with headers has one on each line; empty lines and comments do not count."""
+    path = written(tmp_path, "X-A: 1\n\n  # not this\nX-B: 2\n")
+    assert list(header_lines(path)) == [
+        ("X-A: 1", f"header_file {path!r}, line 1"),
+        ("X-B: 2", f"header_file {path!r}, line 4"),
+    ]
+
+
+def test_exposed(tmp_path: Path) -> None:
+    """A file that everybody may read is no place for a secret."""
+    path = written(tmp_path, "")
+    Path(path).chmod(0o644)
+    assert exposed(path)
+    Path(path).chmod(0o640)
+    assert not exposed(path)
+    assert not exposed(str(tmp_path / "missing"))

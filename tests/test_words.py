@@ -1,0 +1,29 @@
+"""
+Tests for L{wsmultipool._words}.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from wsmultipool._words import nearest, without_secrets
+
+
+def test_nearest() -> None:
+    """A misspelt name is answered with the one that was probably meant; nonsense is not."""
+    assert nearest("pool_siz", ["pool_size", "name"]) == ": did you mean 'pool_size'?"
+    assert nearest("zebra", ["pool_size", "name"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("argument", "shown"),
+    [
+        ("ws://user:word@h/", "'ws://***@h/'"),
+        ("ws://h/?token=secret", "'ws://h/?***'"),
+        ("ws://user:wo?rd@h/?token=secret#x", "'ws://***@h/?***'"),
+        ("plain", "'plain'"),
+    ],
+)
+def test_without_secrets(argument: str, shown: str) -> None:
+    """A URL in the wrong place is shown without credentials and query."""
+    assert without_secrets(argument) == shown

@@ -1,0 +1,78 @@
+"""
+Reading what an operator has written: the configuration, and files with secrets.
+
+@since: 0.1.0
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from .option_values import ConfigurationError, Values, typed
+
+__all__ = ["exposed", "header_lines", "read_config", "read_text"]
+
+
+def read_text(path: str, what: str) -> str:
+    """
+    Read a file.
+
+    @param what: what to call it in a message.
+    @raise ConfigurationError: it can't be read, or is not UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{what} {path!r}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{what} {path!r} is not UTF-8") from None
+
+
+def read_config(path: str) -> Values:
+    """
+    Read a configuration in TOML.
+
+    @return: what it says, with underscores in the names.
+    @raise ConfigurationError: the file can't be read, is not TOML, or has a mistake in it.
+    """
+    text = read_text(path, "config")
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"config {path!r} is not TOML: {error}") from None
+    values: Values = {}
+    for name, value in tables.items():
+        try:
+            option, checked = typed(name, value)
+            if option.name in values:
+                raise ConfigurationError(f"{option.name} is given with a dash and an underscore")
+        except ConfigurationError as error:
+            raise ConfigurationError(f"config {path!r}: {error}") from None
+        values[option.name] = checked
+    return values
+
+
+def header_lines(path: str) -> Iterator[tuple[str, str]]:
+    """
+    Read a file with headers.  Empty lines, and those that begin with a C{#}, do not count.
+
+    @return: the lines, each with where it stands.
+    @raise ConfigurationError: the file can't be read.
+    """
+    for number, line in enumerate(read_text(path, "header_file").splitlines(), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield line, f"header_file {path!r}, line {number}"
+
+
+def exposed(path: str) -> bool:
+    """
+    Say whether every user of the machine may read a file.
+    """
+    try:
+        return bool(os.stat(path).st_mode & stat.S_IROTH)
+    except OSError:
+        return False

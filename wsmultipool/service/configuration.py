@@ -1,0 +1,276 @@
+"""
+From what somebody said to what the service is made of.
+
+L{Source} is what was said when the program was started, and where the rest is to be read.  Reading
+it again, as SIGHUP does, gives another L{Configuration} to compare with the present one.
+
+@since: 0.1.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from math import inf
+from typing import Any, TypeVar, cast
+
+from ..options import PoolOptions, ProxyOptions, ServerURL, TLSOptions, WebSocketOptions
+from .access import check_exposure, exposure_of_description, on_loopback_unless_told
+from .config_file import exposed, header_lines, read_config, read_text
+from .option_table import BY_NAME, OPTIONS
+from .option_values import ConfigurationError, Values, header_of, headers_of, merged
+from .relay_options import RelayOptions
+
+__all__ = ["Configuration", "Source"]
+
+_T = TypeVar("_T")
+
+_TLS_NAMES = ("ca", "cert", "key", "server_name", "insecure")
+# Headers that carry a secret by their nature.
+_SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    Where a configuration comes from.
+
+    @ivar said: the options on the command line, by name.
+    @ivar config: the path of a file with others; C{None} for none.
+    """
+
+    said: Values = field(repr=False)
+    config: str | None = None
+
+    def read(self) -> Configuration:
+        """
+        Read all files that are part of the configuration, and check everything.
+
+        @raise ConfigurationError: there is a mistake.
+        """
+        values = self.said
+        if self.config is not None:
+            values = merged(self.said, read_config(self.config), self.config)
+        return Configuration.of(values, tuple(self._warnings(values)))
+
+    def _warnings(self, values: Values) -> Iterator[str]:
+        for name in _with_secrets(self.said):
+            yield (
+                f"{BY_NAME[name].flag} has a secret in it, which everybody on this machine can see"
+                " in the list of processes: put it into a file"
+            )
+        files = _several(values, "header_file")
+        if "token_file" in values:
+            files = [*files, _one(values, "token_file")]
+        if self.config is not None and list(_with_secrets(values)):
+            files = [*files, self.config]
+        for path in files:
+            if exposed(path):
+                yield f"everybody on this machine may read the secrets in {path!r}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """
+    A configuration without a mistake.
+
+    @ivar urls: the servers.
+    @ivar headers: those of the handshake.
+    @ivar websocket: the options of each WebSocket, except for its headers.
+    @ivar pool: the options of the pool, except for those.
+    @ivar relay: the options of the relay; C{None} for no relay.
+    @ivar listen: the endpoint it listens on.
+    @ivar http: the endpoint of the status page; C{None} for no page.
+    @ivar min_ready: connections that must be open to be ready.
+    @ivar drain: seconds to go on delivering at the end.
+    @ivar log_level: the least important that is logged.
+    @ivar warnings: what the operator should be told.
+    @ivar values: what it was made of.
+    """
+
+    urls: tuple[str, ...] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    websocket: Mapping[str, Any] = field(repr=False)
+    pool: Mapping[str, Any] = field(repr=False)
+    relay: RelayOptions | None = None
+    listen: str | None = None
+    http: str | None = None
+    min_ready: int = 1
+    drain: float
+    log_level: str
+    warnings: tuple[str, ...] = ()
+    values: Values = field(repr=False)
+
+    @classmethod
+    def of(cls, values: Values, warnings: tuple[str, ...] = ()) -> Configuration:
+        """
+        Check everything.
+
+        @param values: by the names of the table.
+        @raise ConfigurationError: there is a mistake.
+        """
+        urls = _several(values, "url")
+        if not urls:
+            raise ConfigurationError("url is missing: give --url, or a --config file that has it")
+        secure = [_checked(ServerURL.parse, url).secure for url in urls]
+        headers = headers_of(_header_lines(values))
+        websocket = _of(WebSocketOptions, values)
+        websocket["tls"] = _tls(values, any(secure))
+        if "compression_threshold" in websocket and not websocket.get("compression"):
+            raise ConfigurationError("compression_threshold needs compression")
+        pool = {
+            **{o.field: o.default for o in OPTIONS if o.owner is PoolOptions},
+            **_of(PoolOptions, values),
+        }
+        # Made once here, for their checks.
+        _checked(WebSocketOptions, headers=headers, **websocket)
+        _checked(PoolOptions, **pool)
+        return cls(
+            urls=tuple(urls),
+            headers=headers,
+            websocket=websocket,
+            pool=pool,
+            relay=_relay(values),
+            listen=_endpoint(values, "listen"),
+            http=_endpoint(values, "http"),
+            min_ready=_min_ready(values),
+            drain=_drain(values),
+            log_level=_one(values, "log_level"),
+            warnings=warnings,
+            values=values,
+        )
+
+    def websocket_options(self, headers: Callable[[], Mapping[str, str]]) -> WebSocketOptions:
+        """
+        Make the options of each WebSocket.
+
+        @param headers: is asked for every attempt to connect.
+        """
+        return WebSocketOptions(headers=headers, **self.websocket)
+
+    def keeping(self, names: Iterable[str], present: Configuration) -> Configuration:
+        """
+        Return this configuration with some options as they are at present: not in its parts, but
+        in what it is compared by.
+
+        @param names: of the options.
+        """
+        values = {name: value for name, value in self.values.items() if name not in names}
+        kept = {name: present.values[name] for name in names if name in present.values}
+        return replace(self, values={**values, **kept})
+
+
+def _one(values: Values, name: str) -> Any:
+    return values.get(name, BY_NAME[name].default)
+
+
+def _several(values: Values, name: str) -> list[str]:
+    return cast("list[str]", values.get(name, []))
+
+
+def _of(owner: type, values: Values) -> dict[str, Any]:
+    """Return what was said of the options of one dataclass, by its names for them."""
+    return {
+        option.field: values[option.name]
+        for option in OPTIONS
+        if option.owner is owner and option.name in values
+    }
+
+
+def _checked(make: Callable[..., _T], *arguments: Any, **options: Any) -> _T:
+    """Call what refuses mistakes as the library does, in messages without secrets."""
+    try:
+        return make(*arguments, **options)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def _drain(values: Values) -> float:
+    drain: float = _one(values, "drain")
+    if not 0 <= drain < inf:
+        raise ConfigurationError(f"drain must be at least 0, and finite, not {drain!r}")
+    return drain
+
+
+def _min_ready(values: Values) -> int:
+    number: int = _one(values, "min_ready")
+    if "min_ready" in values and "http" not in values:
+        raise ConfigurationError("min_ready needs http")
+    if number < 0:
+        raise ConfigurationError(f"min_ready must be at least 0, not {number!r}")
+    if number > (size := _one(values, "pool_size")):
+        raise ConfigurationError(f"min_ready ({number}) is more than pool_size ({size})")
+    return number
+
+
+def _endpoint(values: Values, name: str) -> str | None:
+    if name not in values:
+        return None
+    if not values[name]:
+        raise ConfigurationError(f"{name} is empty: it is an endpoint such as tcp:9000")
+    return on_loopback_unless_told(_one(values, name))
+
+
+def _relay(values: Values) -> RelayOptions | None:
+    options = _of(RelayOptions, values)
+    listen = _endpoint(values, "listen")
+    if listen is None:
+        for option in OPTIONS:
+            is_of_relay = option.owner is RelayOptions or option.name == "token_file"
+            if is_of_relay and option.name in values:
+                raise ConfigurationError(f"{option.name} needs listen")
+        return None
+    # What clients ask for and what upstream speaks had better be the same.
+    options.setdefault("protocols", _several(values, "subprotocol"))
+    if "token_file" in values:
+        path = _one(values, "token_file")
+        try:
+            RelayOptions(token=(token := read_text(path, "token_file").strip()))
+        except ValueError as error:
+            raise ConfigurationError(f"token_file {path!r}: {error}") from None
+        options["token"] = token
+    if drain := _drain(values):
+        options["settle_timeout"] = drain
+    relay = _checked(RelayOptions, **options)
+    _checked(check_exposure, exposure_of_description(listen), relay)
+    return relay
+
+
+def _header_lines(values: Values) -> Iterator[tuple[str, str]]:
+    for line in _several(values, "header"):
+        yield line, "header"
+    for path in _several(values, "header_file"):
+        yield from header_lines(path)
+
+
+def _tls(values: Values, secure: bool) -> TLSOptions | None:
+    said = [name for name in _TLS_NAMES if values.get(name)]
+    if not said:
+        return None
+    if not secure:
+        raise ConfigurationError(f"{said[0]} is for a url that begins with wss://")
+    certificate, key = _one(values, "cert"), _one(values, "key")
+    if key is not None and certificate is None:
+        raise ConfigurationError("key needs the certificate that it belongs to: give cert as well")
+    if values.get("insecure") and values.get("ca"):
+        raise ConfigurationError("ca and insecure contradict each other: give one of them")
+    return _checked(
+        TLSOptions,
+        trust_root=_one(values, "ca"),
+        client_certificate=certificate if key is None else (certificate, key),
+        server_name=_one(values, "server_name"),
+        verify=not _one(values, "insecure"),
+    )
+
+
+def _with_secrets(values: Values) -> Iterator[str]:
+    """Say which values have a secret in them, as far as one can tell."""
+    for line in _several(values, "header"):
+        if header_of(line, "header")[0].lower() in _SECRET_HEADERS:
+            yield "header"
+    for url in _several(values, "url"):
+        parsed = _checked(ServerURL.parse, url)
+        if parsed.credentials is not None or "?" in parsed.resource:
+            yield "url"
+    if "proxy" in values and _checked(ProxyOptions.of, values["proxy"]).credentials is not None:
+        yield "proxy"
