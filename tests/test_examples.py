@@ -213,6 +213,7 @@ async def test_unix_socket() -> None:
 @within(60)
 async def test_relay() -> None:
     """A program on this machine talks to the server through the relay."""
+    # It runs "relay_client.py".
     assert await output_of("relay.py") == "hello\n"
 
 

@@ -8,12 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
-from twisted.logger import Logger
-
 from ..errors import SendTimeout
 from ..keys import PinnedKey
 from ._fanout import Channel, FanOut, StickyFanOut
 from ._relay_client import TOO_BIG, RelayClient
+from .log_level import service_logger
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
@@ -35,7 +34,7 @@ class RelayClients:
     @ivar closed: how many went, by reason.
     """
 
-    _log = Logger(namespace="wsmultipool.relay")
+    _log = service_logger("wsmultipool.relay")
 
     def __init__(
         self,

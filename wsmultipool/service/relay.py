@@ -6,18 +6,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IStreamServerEndpoint
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ._relay_clients import RelayClients, address_label
 from ._relay_protocol import RelayFactory, RelayWire
 from .access import AccessRules, Refusal, check_exposure, exposure_of_address
+from .log_level import service_logger
 from .relay_options import RelayOptions
 from .relay_stats import RelayStats
 
@@ -49,7 +50,7 @@ class RelayService(Service):
     """
 
     name = "relay"
-    _log = Logger(namespace="wsmultipool.relay")
+    _log = service_logger("wsmultipool.relay")
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class RelayService(Service):
         self._endpoint = endpoint
         self._reactor = reactor
         self._clients = RelayClients(pool, options, reactor, self._check_waiting)
+        self._access = options
         self._rules: AccessRules | None = None
         self._port: IListeningPort | None = None
         self._listening: Deferred[IListeningPort] | None = None
@@ -113,7 +115,7 @@ class RelayService(Service):
     def _listens(self, port: IListeningPort) -> IListeningPort | Deferred[IListeningPort]:
         exposure = exposure_of_address(port.getHost())
         try:
-            check_exposure(exposure, self.options)
+            check_exposure(exposure, self._access)
         except ValueError as error:
             refused = error
             stopped: Deferred[Any] = maybeDeferred(port.stopListening)
@@ -121,7 +123,7 @@ class RelayService(Service):
         if self._stopping:
             maybeDeferred(port.stopListening)
             return port
-        self._rules = AccessRules(self.options, checks_host=exposure.checks_host)
+        self._rules = AccessRules(self._access, checks_host=exposure.checks_host)
         self._port = port
         self._pool.on("message", self._clients.fanout.message)
         self._pool.on("open", self._clients.fanout.opened)
@@ -154,6 +156,27 @@ class RelayService(Service):
         return None if self._port is None else self._port.getHost()
 
     # The door: who comes, and who may come in
+
+    def change_access(self, options: RelayOptions) -> None:
+        """
+        Have other rules for who may come in from now on.  Who is in, stays.
+
+        @param options: of which C{token}, C{allow_origins} and C{allow_hosts} count.
+        @raise Exposed: it listens beyond loopback, and nobody would need a token any more; nothing
+            has changed then.
+        @since: 0.1.0
+        """
+        access = replace(
+            self._access,
+            token=options.token,
+            allow_origins=options.allow_origins,
+            allow_hosts=options.allow_hosts,
+        )
+        if self._port is not None:
+            exposure = exposure_of_address(self._port.getHost())
+            check_exposure(exposure, access)
+            self._rules = AccessRules(access, checks_host=exposure.checks_host)
+        self._access = access
 
     def _may_come(self) -> bool:
         most = 2 * self.options.max_clients + _MOST_AT_THE_DOOR

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
-from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
@@ -19,6 +18,7 @@ from .connections import ServerConnections
 from .exposition import Exposition
 from .hosts import is_local, may_be_called
 from .live import LiveResource
+from .log_level import service_logger
 from .monitor import Monitor
 from .page import Page
 from .resources import Answer, AnswerResource, Tree
@@ -58,7 +58,7 @@ class StatusService(Service):
     @since: 0.1.0
     """
 
-    _log = Logger()
+    _log = service_logger("wsmultipool.web")
 
     def __init__(
         self,

@@ -1,0 +1,87 @@
+"""
+The service as a program: where it does not begin, and what it never shows.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from .deadline import within
+from .listening import listening, unused_port
+from .recording_upstream import Upstream
+from .service_programs import RUNNERS, local_client, run, running
+
+pytestmark = pytest.mark.integration
+
+
+@within(60)
+@pytest.mark.parametrize("runner", RUNNERS)
+async def test_it_does_not_start_with_a_mistake(runner: str, tmp_path: Path) -> None:
+    """A mistake in the file is one line, and the status 1."""
+    config = tmp_path / "config.toml"
+    config.write_text("pool_siz = 3\n")
+    failed = await run(*RUNNERS[runner], "--config", config)
+    assert failed.status == 1
+    (line,) = failed.errors.decode().splitlines()
+    assert line.endswith("unknown option 'pool_siz': did you mean 'pool_size'?")
+
+
+@within(60)
+@pytest.mark.parametrize(
+    ("runner", "option"), [("twistd", "listen"), ("twist", "listen"), ("relay", "http")]
+)
+async def test_it_does_not_start_where_the_port_is_in_use(runner: str, option: str) -> None:
+    """Where another program listens already, the log says so, and the status is 1."""
+    async with listening(Upstream()) as server:
+        failed = await run(
+            *RUNNERS[runner], "--url", server.url, f"--{option}", f"tcp:{server.port}"
+        )
+    assert failed.status == 1
+    (line,) = [line for line in failed.log.splitlines() if "critical" in line]
+    assert re.search(rf"{option}: .*127\.0\.0\.1:{server.port}.*Address already in use", line)
+    assert "Traceback" not in failed.log
+
+
+@within(60)
+async def test_it_ends_when_every_connection_has_given_up() -> None:
+    """A pool that tries no more is no service: whoever supervises it may start it again."""
+    url = f"ws://127.0.0.1:{unused_port()}/"
+    failed = await run(
+        *RUNNERS["relay"], "--url", url, "--max-reconnect-attempts=2", "--reconnect-interval=0.01"
+    )
+    assert failed.status == 1
+    assert "critical" in failed.log
+
+
+# Secrets
+
+
+@within(60)
+async def test_no_secret_is_shown(tmp_path: Path) -> None:
+    """Neither the list of processes nor the log has a header's value, a token or a query."""
+    headers, token, config = (tmp_path / name for name in ("headers", "token", "config.toml"))
+    headers.write_text("Authorization: Bearer hunter1\nX-Key: hunter2\n")
+    token.write_text("hunter3")
+    upstream = Upstream()
+    async with listening(upstream) as server:
+        config.write_text(f'url = "{server.url}?hunter4"\n')
+        port = unused_port()
+        async with running(
+            *RUNNERS["relay"],
+            *map(str, ("--config", config, "--header-file", headers, "--token-file", token)),
+            *(f"--listen=tcp:{port}", "--log-level=debug"),
+        ) as program:
+            await program.wrote("all 5 connections are open")
+            assert upstream.journal.of("key")[0] == ("hunter2",)
+            async with local_client(port, max_reconnect_attempts=1) as client:
+                await client.when_open().addBoth(lambda _: None)
+            await program.wrote("Refused")
+            arguments = Path(f"/proc/{program.process_id}/cmdline")
+            shown = arguments.read_text() if arguments.exists() else ""
+            program.signal("TERM")
+            assert await program.ended() == 0
+    assert "hunter" not in shown + program.log
+    assert program.log.count("everybody on this machine may read the secrets in") == 3

@@ -1,0 +1,323 @@
+"""
+Tests for L{wsmultipool.service.program}, with a server in memory.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.error import CannotListenError
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublisher
+from zope.interface import implementer
+
+from wsmultipool import ReconnectingPoolFactory
+from wsmultipool.service.configuration import Configuration, Source
+from wsmultipool.service.log_level import set_log_level
+from wsmultipool.service.program import CannotStart, Program
+from wsmultipool.testing import MemoryPool
+
+from .support import outcome
+
+
+class InMemory(Program):
+    """
+    A program that connects to a server in memory.
+    """
+
+    memory: MemoryPool
+
+    def _build_pool(self, configuration: Configuration) -> ReconnectingPoolFactory:
+        self.memory = MemoryPool(
+            clock=self._reactor,
+            logger=False,
+            ws_options=configuration.websocket_options(self._current_headers),
+            **configuration.pool,
+        )
+        return self.memory.pool
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """
+    What the program logs in the test.
+    """
+    logged: list[str] = []
+
+    @implementer(ILogObserver)
+    def observe(event: LogEvent) -> None:
+        if event["log_namespace"] == "wsmultipool":
+            level = event["log_level"].name
+            text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+            logged.append(f"{level}: {text}")
+
+    globalLogPublisher.addObserver(observe)
+    yield logged
+    globalLogPublisher.removeObserver(observe)
+    set_log_level("info")
+
+
+def built(config: Path | None = None, **said: Any) -> InMemory:
+    """
+    Build a program.
+    """
+    if config is None:
+        said.setdefault("url", ["ws://memory.test/"])
+    return InMemory(MemoryReactorClock(), Source(said, None if config is None else str(config)))
+
+
+def started(**said: Any) -> InMemory:
+    """
+    Start a program, and let its pool open.
+    """
+    program = built(**said)
+    program.privilegedStartService()
+    program.startService()
+    program.memory.settle()
+    return program
+
+
+def stop(program: InMemory, seconds: float = 0) -> None:
+    """
+    Stop a program, which takes so long at most.
+    """
+    stopped = outcome(program.stopService())
+    program.memory.settle()
+    program.memory.advance(seconds)
+    assert stopped == [None]
+    program.memory.settle()
+    assert program.memory.clock.getDelayedCalls() == []
+
+
+# Beginning
+
+
+def test_it_starts_and_stops(lines: list[str]) -> None:
+    """A program connects when it is started, and ends without a word when nothing is left."""
+    program = started()
+    assert program.pool.open_connections == 5
+    stop(program)
+    assert (program.status, lines) == (0, [])
+
+
+def test_warnings_are_logged(tmp_path: Path, lines: list[str]) -> None:
+    """The operator reads what could be done better."""
+    token = tmp_path / "headers"
+    token.write_text("X-A: 1")
+    token.chmod(0o644)
+    program = started(header_file=[str(token)])
+    assert lines == [f"warn: everybody on this machine may read the secrets in {str(token)!r}"]
+    stop(program)
+
+
+def no_port() -> Any:
+    """
+    Make a reactor on which nobody can listen.
+    """
+
+    def listen(port: int, factory: object, backlog: int = 50, interface: str = "") -> None:
+        raise CannotListenError(interface, port, OSError("in use"))
+
+    reactor: Any = MemoryReactorClock()
+    reactor.listenTCP = listen
+    return reactor
+
+
+def test_a_port_in_use_ends_the_program_under_twistd(lines: list[str]) -> None:
+    """twistd listens while it has the privileges, and there is nothing to do without a port."""
+    program = InMemory(no_port(), Source({"url": ["ws://h/"], "listen": "tcp:9000"}))
+    with pytest.raises(SystemExit) as exited:
+        program.privilegedStartService()
+    assert exited.value.code == program.status == 1
+    assert lines == ["critical: listen: Couldn't listen on 127.0.0.1:9000: in use."]
+
+
+def test_a_port_in_use_is_told_to_who_has_started_a_daemon(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a daemon, twistd hands an error on to the process that waits; there is no traceback."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    program = InMemory(no_port(), Source({"url": ["ws://h/"], "listen": "tcp:9000"}))
+    program.daemon = True
+    with pytest.raises(CannotStart, match=r"^listen: Couldn't listen on 127\.0\.0\.1:9000: in use"):
+        program.privilegedStartService()
+    sys.excepthook(CannotStart, CannotStart("text"), None)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_port_in_use_ends_the_program_under_twist(lines: list[str]) -> None:
+    """twist has no log before the reactor runs: the program ends as soon as it does."""
+    program = InMemory(no_port(), Source({"url": ["ws://h/"], "http": "tcp:9000"}))
+    program.startService()
+    assert program.pool.get_stats().connecting == 0
+    reactor = program._reactor
+    assert not reactor.hasStopped
+    reactor.run()
+    assert reactor.hasStopped
+    assert program.status == 1
+    assert lines == ["critical: http: Couldn't listen on 127.0.0.1:9000: in use."]
+    stop(program)
+
+
+def test_a_pool_that_tries_no_more_ends_the_program(lines: list[str]) -> None:
+    """When every connection has given up, the program says so, and ends with 1."""
+    program = built(max_reconnect_attempts=1, pool_size=1)
+    program.memory.server.refuse()
+    program.startService()
+    program.memory.advance(5)
+    assert program.status == 1
+    assert len(lines) == 1
+    assert lines[0].startswith("critical: ")
+    stop(program)
+
+
+# In between
+
+
+def write(config: Path, text: str) -> Path:
+    config.write_text('url = "ws://memory.test/"\n' + text)
+    return config
+
+
+def test_reloading_resizes_the_pool(tmp_path: Path, lines: list[str]) -> None:
+    """A new size takes effect at once; what takes a restart is told of, each time."""
+    config = write(tmp_path / "config", "pool_size = 2\n")
+    program = built(config)
+    program.startService()
+    program.memory.settle()
+    write(config, 'pool_size = 3\nname = "other"\n')
+    program.reload()
+    program.memory.settle()
+    assert program.pool.open_connections == 3
+    expected = ["info: Changed: pool_size", "warn: Changes with a restart: name"]
+    assert lines == expected
+    lines.clear()
+    program.reload()
+    assert lines == ["info: Changed: nothing", "warn: Changes with a restart: name"]
+    write(config, 'name = "other"\n')
+    program.reload()
+    program.memory.settle()
+    assert program.pool.open_connections == 5
+    stop(program)
+
+
+def test_reloading_changes_the_headers(tmp_path: Path) -> None:
+    """The next attempt to connect sends the new headers."""
+    config = write(tmp_path / "config", 'pool_size = 1\nheader = ["X-A: 1"]\n')
+    program = built(config)
+    program.startService()
+    program.memory.settle()
+    write(config, 'pool_size = 1\nheader = ["X-A: 2"]\n')
+    program.reload()
+    program.memory.server.peers[0].drop()
+    program.memory.advance(2)
+    sent = [peer.headers["x-a"] for peer in program.memory.server.peers]
+    assert sent == ["1", "2"]
+    stop(program)
+
+
+def test_reloading_a_mistake_changes_nothing(tmp_path: Path, lines: list[str]) -> None:
+    """A mistake is logged, and nothing is changed, not even what has no mistake in it."""
+    config = write(tmp_path / "config", "pool_size = 2\n")
+    program = built(config)
+    program.startService()
+    program.memory.settle()
+    write(config, "pool_size = 3\nmin_uptime = -1\n")
+    program.reload()
+    program.memory.settle()
+    assert program.pool.open_connections == 2
+    (line,) = lines
+    assert line.startswith("error: Nothing is changed, as there is a mistake: min_uptime must be")
+    stop(program)
+
+
+# The end
+
+
+def test_what_is_queued_at_the_end_is_delivered() -> None:
+    """A server that comes back within the time to drain gets what waited for it."""
+    program = started(pool_size=1, drain=5.0)
+    server = program.memory.server
+    server.refuse()
+    server.peers[0].drop()
+    program.memory.settle()
+    program.pool.send("late")
+    server.accept()
+    stop(program, 5)
+    assert server.peers[-1].received == [(b"late", False)]
+    assert program.status == 0
+
+
+def test_what_is_not_delivered_at_the_end_is_counted(lines: list[str]) -> None:
+    """A server that does not come back gets nothing, and the status says so."""
+    program = started(pool_size=1, drain=2.0)
+    program.memory.server.refuse()
+    program.memory.server.peers[0].drop()
+    program.memory.settle()
+    sent = [outcome(program.pool.send("left")) for _ in range(3)]
+    stop(program, 2)
+    assert all(len(results) == 1 for results in sent)
+    assert program.status == 1
+    assert lines == [
+        "error: Not everything was delivered within 2.0 s",
+        "error: 3 messages were not delivered",
+    ]
+
+
+def test_without_time_to_drain_what_is_queued_is_left(lines: list[str]) -> None:
+    """With --drain 0 the end is at once."""
+    program = started(pool_size=1, drain=0)
+    program.memory.server.refuse()
+    program.memory.server.peers[0].drop()
+    program.memory.settle()
+    outcome(program.pool.send("left"))
+    stop(program)
+    assert (program.status, lines) == (1, ["error: 1 message was not delivered"])
+
+
+def test_a_server_that_does_not_read_at_the_end(lines: list[str]) -> None:
+    """What is not proven to have arrived counts as left."""
+    program = started(pool_size=1, drain=2.0)
+    program.memory.server.peers[0].stop_reading()
+    program.pool.send("unread")
+    program.memory.settle()
+    stop(program, 10)
+    assert program.status == 1
+    assert lines[0] == "error: Not everything was delivered within 2.0 s"
+
+
+def test_a_server_that_is_lost_at_the_end(lines: list[str]) -> None:
+    """What was written to a connection that is lost while the program ends counts as left."""
+    program = started(pool_size=1, drain=2.0)
+    program.memory.server.peers[0].stop_reading()
+    program.pool.send("unread")
+    program.memory.settle()
+    stopped = outcome(program.stopService())
+    program.memory.server.peers[0].drop()
+    program.memory.advance(10)
+    assert stopped == [None]
+    assert program.status == 1
+    assert lines == ["error: 1 message was written once and may have arrived, or not"]
+
+
+def test_a_second_interrupt_ends_at_once(lines: list[str]) -> None:
+    """Whoever presses Ctrl-C twice does not want to wait; a second SIGTERM changes nothing."""
+    program = started(pool_size=1, drain=60.0)
+    program.memory.server.peers[0].stop_reading()
+    program.pool.send("unread")
+    program.memory.settle()
+    program._told_to_end(True)
+    assert program._reactor.hasStopped
+    stopped = outcome(program.stopService())
+    program._told_to_end(False)
+    program.memory.settle()
+    assert stopped == []
+    program._told_to_end(True)
+    program.memory.settle()
+    assert stopped == [None]
+    assert lines[0] == "error: Told to end at once"
+    assert program.status == 1

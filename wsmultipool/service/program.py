@@ -1,0 +1,311 @@
+"""
+The service as a program: a pool, with a relay and a status page in front of it.
+
+It starts, reads its configuration again, and ends, in good order and with a status that says how
+that went.
+
+@since: 0.1.0
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+
+from ..errors import FlushTimeout, PoolClosed, PoolError, PoolExhausted
+from ..pool import ReconnectingPoolFactory
+from .access import Exposed
+from .log_level import service_logger, set_log_level
+from .loss_watch import LossWatch
+from .option_values import ConfigurationError
+from .process_signals import handle_signals
+from .relay import RelayService
+from .reloading import changes
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IStreamServerEndpoint
+    from twisted.python.failure import Failure
+
+    from .configuration import Configuration, Source
+    from .web import StatusService
+
+__all__ = ["CannotStart", "Program"]
+
+# Not a class attribute: as one it would take its namespace from the class.
+_log = service_logger()
+
+# Proving that everything has arrived takes a round trip, however little time is left.
+_LEAST_TO_PROVE = 1.0
+
+
+class CannotStart(Exception):
+    """
+    Something that the service can't do without is not to be had.
+
+    @since: 0.1.0
+    """
+
+
+class Program(Service):
+    """
+    Everything that a command line of the service asks for.
+
+    @param reactor: a whole one, with signals.
+    @param source: where the configuration comes from.
+    @ivar pool: the pool.
+    @ivar relay: takes connections of local programs; C{None} without C{--listen}.
+    @ivar web: serves the status page; C{None} without C{--http}.
+    @ivar status: for the process to end with: 0; or 1, if it could not start, or if something was
+        left that was not delivered.
+    @ivar daemon: whether the process that was started is another one, which waits to hear how that
+        went, as twistd's does.
+    @raise ConfigurationError: there is a mistake in the configuration.
+    @since: 0.1.0
+    """
+
+    name = "wsmultipool"
+
+    def __init__(self, reactor: Any, source: Source) -> None:
+        self.status = 0
+        self.daemon = False
+        self._reason = ""
+        self._reactor = reactor
+        self._source = source
+        self._configuration = configuration = source.read()
+        self._headers = configuration.headers
+        self._is_listening = False
+        self._is_ending = False
+        self.pool = self._build(self._build_pool, configuration)
+        self.relay = self._build(self._build_relay, configuration)
+        self.web = self._build(self._build_web, configuration)
+        self._losses = LossWatch(self.pool)
+
+    # What it consists of
+
+    @staticmethod
+    def _build(build: Any, configuration: Configuration) -> Any:
+        try:
+            return build(configuration)
+        except (ImportError, TypeError, ValueError) as error:
+            raise ConfigurationError(str(error)) from None
+
+    def _build_pool(self, configuration: Configuration) -> ReconnectingPoolFactory:
+        urls: Any = configuration.urls
+        return ReconnectingPoolFactory(
+            urls[0] if len(urls) == 1 else urls,
+            reactor=self._reactor,
+            start=False,
+            logger=service_logger(),
+            ws_options=configuration.websocket_options(self._current_headers),
+            **configuration.pool,
+        )
+
+    def _current_headers(self) -> Mapping[str, str]:
+        return self._headers
+
+    def _build_relay(self, configuration: Configuration) -> RelayService | None:
+        if configuration.relay is None or configuration.listen is None:
+            return None
+        endpoint = self._endpoint("listen", configuration.listen)
+        return RelayService(self.pool, endpoint, configuration.relay, reactor=self._reactor)
+
+    def _build_web(self, configuration: Configuration) -> StatusService | None:
+        if configuration.http is None:
+            return None
+        # Only who wants it needs what it needs.
+        from .web import StatusService
+
+        return StatusService(
+            self.pool,
+            self._endpoint("http", configuration.http),
+            reactor=self._reactor,
+            min_ready=configuration.min_ready,
+            relay=self.relay,
+        )
+
+    def _endpoint(self, name: str, description: str) -> IStreamServerEndpoint:
+        try:
+            endpoint: IStreamServerEndpoint = serverFromString(self._reactor, description)
+        except Exception as error:
+            # Every kind has errors of its own, and OpenSSL's say nothing by themselves.
+            raise ConfigurationError(f"{name}: {description!r}: {_text(error)}") from None
+        return endpoint
+
+    # The beginning
+
+    def privilegedStartService(self) -> None:
+        """
+        Listen, while the process may still listen on any port.
+
+        @raise SystemExit: that is not possible, as the log says.
+        @raise CannotStart: the same, where another process waits to hear of it.
+        @since: 0.1.0
+        """
+        if self._listen():
+            return
+        if not self.daemon:
+            raise SystemExit(self.status)
+        # It goes to the other process, which shows it.  The log has it already, and needs no more.
+        sys.excepthook = lambda *_: None
+        raise CannotStart(self._reason)
+
+    def startService(self) -> None:
+        """
+        Start everything.
+
+        @since: 0.1.0
+        """
+        super().startService()  # type: ignore[no-untyped-call]
+        set_log_level(self._configuration.log_level)
+        for warning in self._configuration.warnings:
+            _log.warn("{warning}", warning=warning)
+        if not self._listen():
+            # Of twist, which has no log yet, and shows what is logged now once it runs.
+            return
+        for service in self._fronts():
+            service.startService()
+        self._losses.start()
+        self.pool.on("pool:empty", self._watch_for_exhaustion)
+        self._watch_for_exhaustion()
+        self.pool.start()
+        handle_signals(self._reactor, self._told_to_end, self.reload)
+
+    def _fronts(self) -> Iterator[Any]:
+        yield from (service for service in (self.relay, self.web) if service is not None)
+
+    def _listen(self) -> bool:
+        """
+        Listen, unless that was done.
+
+        @return: false if it is known already that this fails.
+        """
+        if self._is_listening:
+            return True
+        self._is_listening = True
+        for service, name in ((self.relay, "listen"), (self.web, "http")):
+            if service is not None:
+                service.listen().addErrback(self._can_not_listen, name)
+        return not self.status
+
+    def _can_not_listen(self, failure: Failure, name: str) -> None:
+        self._fail("{name}: {error}", name=name, error=failure.getErrorMessage())
+
+    def _fail(self, message: str, **details: object) -> None:
+        """End as soon as there is something to end."""
+        _log.critical(message, **details)
+        if not self.status:
+            self.status = 1
+            self._reason = message.format(**details)
+            self._reactor.callWhenRunning(self._told_to_end)
+
+    def _told_to_end(self, interrupted: bool = False) -> None:
+        if not self._is_ending:
+            self._is_ending = True
+            self._reactor.stop()
+        elif interrupted:
+            # Nobody will know what arrives of the rest.
+            self._left("Told to end at once")
+            self.pool.destroy()
+
+    def _watch_for_exhaustion(self) -> None:
+        self.pool.when_open().addErrback(self._never_open)
+
+    def _never_open(self, failure: Failure) -> None:
+        failure.trap(PoolClosed, PoolExhausted)
+        if failure.check(PoolExhausted):
+            self._fail("{error}", error=failure.getErrorMessage())
+
+    # In between
+
+    def reload(self) -> None:
+        """
+        Read the configuration again, and change what can be changed without a restart.  The log
+        tells what was, and what was not; after a mistake, nothing is.
+
+        @since: 0.1.0
+        """
+        try:
+            following = self._source.read()
+            if self.relay is not None and following.relay is not None:
+                self.relay.change_access(following.relay)
+        except (ConfigurationError, Exposed) as error:
+            _log.error("Nothing is changed, as there is a mistake: {error}", error=str(error))
+            return
+        present = self._configuration
+        live, restart = changes(present, following)
+        set_log_level(following.log_level)
+        self._headers = following.headers
+        if "pool_size" in live:
+            self.pool.resize(following.pool["pool_size"]).addErrback(self._not_resized)
+        self._configuration = following.keeping(restart, present)
+        for warning in following.warnings:
+            _log.warn("{warning}", warning=warning)
+        _log.info("Changed: {names}", names=", ".join(live) or "nothing")
+        if restart:
+            _log.warn("Changes with a restart: {names}", names=", ".join(restart))
+
+    def _not_resized(self, failure: Failure) -> None:
+        failure.trap(PoolError)
+
+    # The end
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Stop listening, deliver what was accepted, and close everything.
+
+        @return: a Deferred that fires when that is done, or took longer than C{--drain} and the
+            timeouts for closing; it does not fail.  L{status} then says how it went.
+        @since: 0.1.0
+        """
+        super().stopService()  # type: ignore[no-untyped-call]
+        self._is_ending = True
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        reactor, drain = self._reactor, self._configuration.drain
+        deadline = reactor.seconds() + drain
+        left = 0
+        self._losses.stop()
+        self.pool.off("pool:empty", self._watch_for_exhaustion)
+        if self.relay is not None:
+            failed = self.relay.get_stats().failed_messages
+            await self.relay.stopService()
+            left += self.relay.get_stats().failed_messages - failed
+        dropped = self.pool.get_stats().dropped_messages
+        if drain:
+            await self._prove(max(deadline - reactor.seconds(), min(drain, _LEAST_TO_PROVE)))
+        await self.pool.close(drain=max(deadline - reactor.seconds(), 0) or None)
+        if self.web is not None:
+            # Last, so that everybody can see how it goes.
+            await self.web.stopService()
+        left += self.pool.get_stats().dropped_messages - dropped
+        if left:
+            messages = "1 message was" if left == 1 else f"{left} messages were"
+            self._left("{messages} not delivered", messages=messages)
+
+    async def _prove(self, seconds: float) -> None:
+        """
+        Wait until everything that was accepted is known to have arrived.
+        """
+        try:
+            await self.pool.flush(seconds)
+        except (PoolClosed, PoolExhausted):
+            # Nothing waits any more.
+            pass
+        except FlushTimeout:
+            self._left("Not everything was delivered within {seconds:.1f} s", seconds=seconds)
+        except PoolError as error:
+            self._left("{error}", error=error)
+
+    def _left(self, message: str, **details: object) -> None:
+        self.status = 1
+        _log.error(message, **details)
+
+
+def _text(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
