@@ -85,7 +85,31 @@ def test_mistakes_show_no_secret(capsys: pytest.CaptureFixture[str], arguments: 
 
 def test_no_command(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a command there is nothing to do, and that is a mistake."""
-    assert "required: command" in refusal(capsys)
+    assert "required: COMMAND" in refusal(capsys)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("relai", "unknown command: 'relai': did you mean 'relay'?"),
+        ("ws://user:word@h/?token=secret", "unknown command: 'ws://***@h/?***'"),
+    ],
+)
+def test_unknown_command(capsys: pytest.CaptureFixture[str], argument: str, message: str) -> None:
+    """Whoever mistypes a command, or forgets it, is told; a URL is shown without secrets."""
+    assert refusal(capsys, argument) == message
+
+
+def test_help_of_all(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """--help without a command tells what there is, in 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as exited:
+        main(["--help"])
+    assert exited.value.code == 0
+    text = capsys.readouterr().out
+    for command in ("demo", "cat", "relay", "bench"):
+        assert f"\n  {command} " in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,73 +5,23 @@ The command line.
 from __future__ import annotations
 
 import argparse
-import os
-import re
 import sys
-from collections.abc import Callable, Coroutine, Sequence
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from importlib import import_module
 
-from twisted.internet.defer import CancelledError, Deferred
-
-from ._demo import Demo, DemoOptions
-from ._demo_server import NUMBER_BYTES
 from ._version import __version__
-from .options import ServerURL
-
-if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
-    from twisted.python.failure import Failure
+from ._words import nearest, without_secrets
 
 __all__ = ["main"]
 
-_INTERRUPTED = 130  # what shells report of a program that SIGINT ended
-
 _DESCRIPTION = "A pool of WebSocket client connections that keeps itself open."
 
-_DEMO_DESCRIPTION = """\
-Send many messages through a pool of connections while the server closes one
-connection after another, and count what arrives.
-
-Without --url the server is part of the demo, on a free port of the loopback
-interface.  It closes connections with code 1012 (service restart); the pool
-opens them again, and sends what they had not written over the others.  At the
-end a table tells what was sent, delivered, re-routed, and how fast.
-
-With --url the same messages go to a server of yours, as binary messages.  What
-arrives there is not counted, and nobody closes connections unless you do:
-restart the server meanwhile.
-
-With --confirm every message waits for the proof that it has arrived, and the
-server resets every other connection instead of closing it, with all that it
-has not read.  What was not confirmed then is sent again: nothing is lost, and
-some of it may arrive twice.
-"""
-
-_DEMO_EPILOG = """\
-examples:
-  wsmultipool demo
-  wsmultipool demo --confirm
-  wsmultipool demo --messages 1000000 --pool-size 8 --size 512
-  wsmultipool demo --url ws://127.0.0.1:9000/ --messages 20000
-  wsmultipool demo >table.txt 2>progress.txt
-
-exit status:
-  0    every message was delivered (with --url: was sent)
-  1    messages are missing, or no connection could be made
-  2    the command line has a mistake
-  130  interrupted with Ctrl-C
-
-The progress goes to standard error, the table to standard output.  Colors are
-for terminals only; NO_COLOR=1 turns them off.
-"""
-
-
-_NUMBERS = (
-    ("messages", 1, 100_000_000, "messages to send"),
-    ("pool-size", 1, 10_000, "connections to keep open"),
-    ("size", NUMBER_BYTES, 16 * 1024 * 1024, "bytes per message"),
-)
+_COMMANDS = {
+    "demo": "send while connections are being closed, and count what arrives",
+    "cat": "send what standard input has, write what arrives to standard output",
+    "relay": "keep a pool open for local programs in any language",
+    "bench": "measure how fast it is",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,152 +33,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     @raise SystemExit: the arguments have a mistake (2), or ask for help or the version (0).
     @since: 0.1.0
     """
-    options = _parse(argv)
-    try:
-        return _run(lambda reactor: Demo(reactor, options, sys.stdout, sys.stderr).run())
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output has read enough.  Python would complain when it flushes at exit.
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return 1
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    parser = _parser()
+    command = parser.parse_args(arguments[:1]).command
+    if command not in _COMMANDS:
+        # Not by argparse, which would show it as it is: people forget to write "cat".
+        parser.error(f"unknown command: {without_secrets(command)}{nearest(command, _COMMANDS)}")
+    # Each brings what it needs, which takes a moment to import.
+    status: int = import_module(f"wsmultipool._commands.{command}").main(arguments[1:])
+    return status
 
 
-def _parse(argv: Sequence[str] | None) -> DemoOptions:
+def _parser() -> argparse.ArgumentParser:
+    width = max(map(len, _COMMANDS))
+    commands = "\n".join(f"  {name:{width}}  {text}" for name, text in _COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="wsmultipool",
+        usage="wsmultipool COMMAND [options]",
         description=_DESCRIPTION,
-        epilog="'wsmultipool demo' is the place to begin; 'wsmultipool demo --help' tells more.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"wsmultipool {__version__}")
-    commands = parser.add_subparsers(title="commands", dest="command", required=True)
-    demo = commands.add_parser(
-        "demo",
-        help="send 100,000 messages while connections are being closed, and count what arrives",
-        description=_DEMO_DESCRIPTION,
-        epilog=_DEMO_EPILOG,
+        epilog=f"commands:\n{commands}\n\n"
+        "'wsmultipool demo' is the place to begin.  'wsmultipool COMMAND --help' tells\n"
+        "more of each.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    defaults = DemoOptions()
-    demo.add_argument(
-        "--url",
-        type=_url,
-        help="a ws:// or wss:// server to use instead of the demo's own",
-    )
-    demo.add_argument(
-        "--confirm",
-        action="store_true",
-        help="wait for the proof that each message has arrived, while connections are reset",
-    )
-    demo.add_argument(
-        "--insecure",
-        action="store_true",
-        help="accept any certificate from a wss:// server",
-    )
-    for option, least, most, text in _NUMBERS:
-        demo.add_argument(
-            f"--{option}",
-            type=_integer(least, most),
-            default=getattr(defaults, option.replace("-", "_")),
-            metavar="N",
-            help=f"{text}, {least:,} to {most:,} (default: %(default)s)",
-        )
-    arguments, unknown = parser.parse_known_args(argv)
-    if unknown:
-        # argparse would show them as they are, and people forget to write --url.
-        demo.error(f"unknown argument: {_without_secrets(unknown[0])}{_hint(unknown[0])}")
-    if arguments.insecure and not (arguments.url and ServerURL.parse(arguments.url).secure):
-        demo.error("argument --insecure: is for a --url that begins with wss://")
-    return DemoOptions(
-        messages=arguments.messages,
-        pool_size=arguments.pool_size,
-        size=arguments.size,
-        confirm=arguments.confirm,
-        url=arguments.url,
-        insecure=arguments.insecure,
-    )
-
-
-def _integer(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = least - 1
-        if not least <= number <= most:
-            raise argparse.ArgumentTypeError(
-                f"must be an integer from {least} to {most}, not {text!r}"
-            )
-        return number
-
-    return parse
-
-
-def _url(text: str) -> str:
-    try:
-        ServerURL.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
-
-
-def _without_secrets(argument: str) -> str:
-    without_credentials = re.sub(r"//.*@", "//***@", argument)
-    return repr(re.sub(r"(?<=[?#]).+", "***", without_credentials))
-
-
-def _hint(argument: str) -> str:
-    if "://" in argument:
-        return ": did you mean '--url' before it?"
-    names = ["--url", "--confirm", "--insecure", *(f"--{name}" for name, *_ in _NUMBERS)]
-    close = get_close_matches(argument.partition("=")[0], names, n=1)
-    return f": did you mean {close[0]!r}?" if close else ""
-
-
-def _run(command: Callable[[IReactorTime], Coroutine[Deferred[Any], Any, int]]) -> int:
-    """
-    Run a command on the global reactor.
-
-    @param command: is cancelled by Ctrl-C, and may take its time to clean up.
-    @return: its exit status, or 130.
-    """
-    # Not twisted.internet.task.react, for which a program that was interrupted was successful.
-    from twisted.internet import reactor as global_reactor
-
-    reactor: Any = global_reactor
-    status = _INTERRUPTED
-    error: Failure | None = None
-    stopping = False
-
-    def start() -> None:
-        running = Deferred.fromCoroutine(command(reactor))
-        running.addCallbacks(succeeded, failed).addCallback(finished)
-        reactor.addSystemEventTrigger("before", "shutdown", shut_down, running)
-
-    def succeeded(result: int) -> None:
-        nonlocal status
-        status = result
-
-    def failed(failure: Failure) -> None:
-        nonlocal error
-        if not failure.check(CancelledError):
-            error = failure
-
-    def finished(_: None) -> None:
-        if not stopping:
-            reactor.stop()
-
-    def shut_down(running: Deferred[None]) -> Deferred[None]:
-        nonlocal stopping
-        stopping = True
-        running.cancel()
-        return running
-
-    reactor.callWhenRunning(start)
-    reactor.run()
-    if error is not None:
-        error.raiseException()
-    return status
+    parser.add_argument("--version", action="version", version=f"wsmultipool {__version__}")
+    parser.add_argument("command", metavar="COMMAND", help=argparse.SUPPRESS)
+    return parser

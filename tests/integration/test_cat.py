@@ -1,0 +1,115 @@
+"""
+C{wsmultipool cat} in a pipeline: with files, pipes and terminals as a shell gives them to it.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
+
+from .autobahn_server import echo_factory
+from .deadline import within
+from .listening import listening
+from .service_programs import COMMAND, running
+
+pytestmark = pytest.mark.integration
+
+CAT = [sys.executable, *COMMAND, "cat"]
+Stream = int | IO[Any]
+
+
+def piped(url: str, stdin: Stream, stdout: Stream, *arguments: str) -> Deferred[tuple[int, str]]:
+    """
+    Run it with these standard streams.
+
+    @return: a Deferred of its exit status, and of what it said.
+    """
+
+    def run() -> tuple[int, str]:
+        # In a thread, as the server is on this reactor.
+        done = subprocess.run(
+            [*CAT, url, *arguments],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+        return done.returncode, done.stderr.decode()
+
+    return deferToThread(run)
+
+
+@within(60)
+async def test_from_a_file_to_a_file(tmp_path: Path) -> None:
+    """Files, which can't be watched, are read and written as pipes are."""
+    text = "".join(f"{number}\n" for number in range(5000))
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_text(text)
+    async with listening(echo_factory()) as server:
+        with source.open() as stdin, target.open("w") as stdout:
+            result = await piped(server.url, stdin, stdout, "--expect=5000", "--progress")
+    status, said = result
+    assert status == 0, said
+    assert target.read_text() == text
+    assert said.splitlines()[-1].startswith("sent 5,000 (18.4 KiB)  received 5,000 (18.4 KiB)  ")
+
+
+@within(60)
+async def test_without_input_and_output() -> None:
+    """/dev/null is an end of the input like any other, and a place for the output."""
+    async with listening(echo_factory()) as server:
+        assert await piped(server.url, subprocess.DEVNULL, subprocess.DEVNULL) == (0, "")
+
+
+@within(60)
+async def test_a_reader_that_has_read_enough() -> None:
+    """Before "head", it ends when nobody reads any more, with the status of a broken pipe."""
+    command = f"yes | '{sys.executable}' -m wsmultipool cat $URL | head -3; echo ${{PIPESTATUS[1]}}"
+    async with listening(echo_factory()) as server:
+        environment = {**os.environ, "URL": server.url}
+        done = await deferToThread(
+            subprocess.run, ["bash", "-c", command], env=environment, capture_output=True
+        )
+    assert done.stdout.decode().split() == ["y", "y", "y", "141"]
+    assert done.stderr == b""
+
+
+@within(60)
+@pytest.mark.parametrize(("name", "status"), [("INT", 130), ("TERM", 143)])
+async def test_a_signal(name: str, status: int) -> None:
+    """A signal ends it at once, with the status that shells give to that."""
+    async with (
+        listening(echo_factory()) as server,
+        running(*COMMAND, "cat", server.url) as program,
+    ):
+        program.write(b"hello\n")
+        await program.wrote("hello")
+        program.signal(name)
+        assert await program.ended() == status
+        assert program.errors == b""
+        await server.all_gone()
+
+
+@within(60)
+async def test_a_terminal_is_left_as_it_was() -> None:
+    """A terminal that it reads from, and writes to, is blocking before and after."""
+    controller, terminal = pty.openpty()
+    try:
+        os.write(controller, b"hello\n\x04")
+        async with listening(echo_factory()) as server:
+            status, said = await piped(server.url, terminal, terminal)
+        assert (status, said) == (0, "")
+        assert os.get_blocking(terminal)
+        # The terminal's own echo of what was typed, and the answer.
+        assert os.read(controller, 1000).count(b"hello") == 2
+    finally:
+        os.close(controller)
+        os.close(terminal)

@@ -1,0 +1,246 @@
+"""
+One run of C{wsmultipool cat}: from standard input through a pool, and to standard output.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, TimeoutError
+
+from ..errors import PoolError
+from ..options import ServerURL
+from ..pool import ReconnectingPoolFactory
+from .cat_report import Report
+from .message_framing import LengthPrefixed, Lines, StreamError
+from .standard_streams import InputStream, OutputStream
+
+if TYPE_CHECKING:
+    from ..service.configuration import Configuration
+
+__all__ = ["Cat", "CatOptions"]
+
+_BROKEN_PIPE = 141  # what shells report of a program that SIGPIPE ended
+_UNCONFIRMED = 1_000
+_LONGEST_INPUT = 100 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatOptions:
+    """
+    What may be said on the command line.
+
+    @ivar configuration: of the pool.
+    @ivar binary: send binary messages.
+    @ivar length_prefixed: messages have their length before them; else they are lines.
+    @ivar confirm: send again what is not known to have been received.
+    @ivar expect: messages to wait for at the end of the input.
+    @ivar linger: seconds to receive for at the end of the input.
+    @ivar timeout: seconds to wait for a connection, and for the proof of receipt.
+    @ivar progress: whether to report it; C{None} to decide by where it would go.
+    """
+
+    configuration: Configuration
+    binary: bool = False
+    length_prefixed: bool = False
+    confirm: bool = False
+    expect: int = 0
+    linger: float = 0
+    timeout: float = 30.0
+    progress: bool | None = None
+
+
+class _GivenUp(Exception):
+    """Why the run is over before its end, in words."""
+
+
+class Cat:
+    """
+    One run.
+
+    @param reactor: watches descriptors as well.
+    @param err: where the progress goes, and everything that goes wrong.
+    @param input_descriptor: where messages to send come from.
+    @param output_descriptor: where those that arrive go.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        options: CatOptions,
+        err: TextIO,
+        input_descriptor: int = 0,
+        output_descriptor: int = 1,
+    ) -> None:
+        self._reactor = reactor
+        self._options = options
+        framing = LengthPrefixed if options.length_prefixed else Lines
+        self._framing = framing(_LONGEST_INPUT)
+        self._input = InputStream(reactor, input_descriptor)
+        self._pool = self._build_pool()
+        self._output = OutputStream(
+            reactor,
+            self._pool.pause_receiving,
+            self._pool.resume_receiving,
+            self._output_lost,
+            output_descriptor,
+        )
+        self._report = Report(err, reactor, self._pool, options.progress, output_descriptor)
+        self._expected: Deferred[None] = Deferred()
+        self._semaphore = DeferredSemaphore(_UNCONFIRMED)
+        self._running: Deferred[int] | None = None
+        self._failed_send: Exception | None = None
+        self._nobody_reads: OSError | None = None
+
+    def _build_pool(self) -> ReconnectingPoolFactory:
+        configuration = self._options.configuration
+        options: dict[str, Any] = {
+            "overflow": "wait",
+            "logger": False,
+            **configuration.pool,
+            "ws_options": configuration.websocket_options(lambda: configuration.headers),
+        }
+        pool = ReconnectingPoolFactory(configuration.urls[0], reactor=self._reactor, **options)
+        pool.on("message", self._received)
+        pool.on("error", self._failed)
+        return pool
+
+    async def run(self) -> int:
+        """
+        Send everything, and receive until it is time to end.
+
+        @return: the exit status.
+        """
+        self._running = Deferred.fromCoroutine(self._run())
+        try:
+            return await self._running
+        except CancelledError:
+            if self._nobody_reads is None:
+                raise
+            if isinstance(self._nobody_reads, BrokenPipeError):
+                return _BROKEN_PIPE
+            self._report.note(f"standard output: {self._nobody_reads.strerror}")
+            return 1
+
+    async def _run(self) -> int:
+        try:
+            self._report.start()
+            await self._connected()
+            await self._send_all()
+            await self._proven()
+            await self._arrived()
+            self._pool.off("error", self._failed)
+            await self._pool.close()
+            await self._output.when_written()
+        except (_GivenUp, StreamError) as error:
+            self._report.note(str(error))
+            return 1
+        finally:
+            self._pool.off("error", self._failed)  # what fails from here on fails because of us
+            self._pool.destroy()
+            self._output.stop()
+            self._report.stop()
+        return 0
+
+    async def _connected(self) -> None:
+        timeout = self._options.timeout
+        try:
+            await self._limited(self._pool.when_open(), timeout)
+        except TimeoutError:
+            url = ServerURL.parse(self._options.configuration.urls[0])
+            raise _GivenUp(f"no connection to {url} opened within {timeout:g} s") from None
+        except PoolError as error:
+            raise _GivenUp(str(error)) from None
+
+    async def _send_all(self) -> None:
+        try:
+            while data := await self._input.read():
+                await self._send_each(self._framing.feed(data))
+        except OSError as error:
+            raise _GivenUp(f"standard input: {error.strerror}") from None
+        await self._send_each(self._framing.end())
+        for _ in range(_UNCONFIRMED if self._options.confirm else 0):
+            await self._semaphore.acquire()
+        self._check()
+
+    async def _send_each(self, messages: Iterable[bytes]) -> None:
+        options, report, send = self._options, self._report, self._pool.send
+        timeout = None if math.isinf(options.timeout) else options.timeout
+        for number, message in enumerate(messages, report.sent + 1):
+            report.sent = number
+            report.sent_bytes += len(message)
+            try:
+                sent = send(
+                    message, binary=options.binary, timeout=timeout, confirm=options.confirm
+                )
+            except ValueError:
+                raise _GivenUp(
+                    f"message {number:,} is not UTF-8: --binary sends what is not text"
+                ) from None
+            if options.confirm:
+                # To wait for each of these would take a round trip each.
+                await self._semaphore.acquire()
+                sent.addErrback(self._not_sent).addBoth(lambda _: self._semaphore.release())
+                self._check()
+            else:
+                try:
+                    await sent
+                except PoolError as error:
+                    raise _GivenUp(f"message {number:,} was not sent: {error}") from None
+
+    def _not_sent(self, failure: Any) -> None:
+        failure.trap(PoolError)
+        if self._failed_send is None:
+            self._failed_send = failure.value
+
+    def _check(self) -> None:
+        if self._failed_send is not None:
+            raise _GivenUp(f"a message was not confirmed: {self._failed_send}")
+
+    async def _proven(self) -> None:
+        """
+        Wait until the server is known to have received everything.
+        """
+        timeout = self._options.timeout
+        try:
+            await self._pool.flush(None if math.isinf(timeout) else timeout)
+        except PoolError as error:
+            raise _GivenUp(f"not everything is known to have been received: {error}") from None
+
+    async def _arrived(self) -> None:
+        """
+        Wait for messages from the server.
+        """
+        expect, linger = self._options.expect, self._options.linger
+        if not (expect or linger):
+            return
+        if expect and self._report.received >= expect:
+            return
+        try:
+            await self._limited(self._expected, linger or math.inf)
+        except TimeoutError:
+            if expect:
+                received = self._report.received
+                raise _GivenUp(f"{received:,} of {expect:,} expected messages arrived") from None
+
+    def _limited(self, waiting: Deferred[None], seconds: float) -> Deferred[None]:
+        return waiting if math.isinf(seconds) else waiting.addTimeout(seconds, self._reactor)
+
+    def _received(self, data: bytes, is_binary: bool, connection_id: int) -> None:
+        report, expect = self._report, self._options.expect
+        report.received += 1
+        report.received_bytes += len(data)
+        self._output.write(self._framing.encode(data))
+        if report.received == expect and not self._expected.called:
+            self._expected.callback(None)
+
+    def _output_lost(self, error: OSError) -> None:
+        self._nobody_reads = error
+        assert self._running is not None
+        self._running.cancel()
+
+    def _failed(self, error: Exception, connection_id: int) -> None:
+        self._report.note_once(str(error))
