@@ -46,11 +46,13 @@ PURE_ENOUGH = {"_version", "_awaitables", "_pool_logger", "loggers", "service.lo
 AUTOBAHN = {
     *("_autobahn", "_parsing", "_receiving", "_settings", "_demo_server", "_memory_server"),
     "service._relay_protocol",
+    # Its sessions and components, which talk to a router.
+    *("wamp._calls", "wamp._offering", "wamp._sessions", "wamp.component"),
 }
 # Built on what every user can import: these modules, and all in these packages.
 EDGES = {
     *("__main__", "_commands", "_demo", "_demo_report", "_demo_server", "_words", "cli"),
-    "service",
+    *("service", "wamp"),
 }
 
 

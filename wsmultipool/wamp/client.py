@@ -1,0 +1,351 @@
+"""
+The caller's side: a pool somewhere behind a router, used like a pool.
+
+@since: 0.1.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredList, FirstError
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from ..messages import SendData
+from ._calls import Calls
+from ._checks import check_integer, check_seconds, check_uri
+from ._outbound import Outbound, outbound
+from ._retrying import may_be_repeated, retrying
+from .sharding import shard_of
+
+__all__ = ["Key", "PoolClient"]
+
+_T = TypeVar("_T")
+
+Key = str | bytes | int
+"""What a key may be, when it has to cross a router."""
+
+
+class PoolClient:
+    """
+    Calls the procedures of the components that offer a pool, with the verbs of a pool.
+
+    What the pool answers with is the same as without a router, exceptions included; what goes wrong
+    on the way is a L{WampError}.  C{broadcast}, C{flush}, C{ping} and C{get_stats} are about the
+    pool of one component, whichever the router chooses; with C{shards}, C{broadcast} and C{flush}
+    are about those of all shards.
+
+    @param source: an C{ApplicationSession}, or a C{Component} that was not started yet, of which
+        each session is used in turn.
+    @param prefix: that of the components.
+    @param retry: make a call again that was lost or refused on the way, until C{retry_timeout} is
+        over.  One that may have sent something is made again only if it was with C{confirm=True}:
+        at least once; all others: at most once.
+    @param retry_timeout: seconds.
+    @param call_timeout: seconds to wait for an answer; C{None} for as long as the session lasts.
+    @param shards: how many shards the components offer together.  Messages with a key then go to
+        the shard of that key, so that they keep their order across machines.  0 for none.
+    @param reactor: C{None} for the global one.
+    @raise TypeError: an argument is of the wrong type.
+    @raise ValueError: an argument is out of range.
+    @since: 0.1.0
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        prefix: str,
+        *,
+        retry: bool = False,
+        retry_timeout: float = 60.0,
+        call_timeout: float | None = None,
+        shards: int = 0,
+        reactor: IReactorTime | None = None,
+    ) -> None:
+        self._prefix = check_uri("prefix", prefix)
+        if not isinstance(retry, bool):
+            raise TypeError(f"retry must be True or False, not {retry!r}")
+        self._retry = retry
+        self._retry_timeout = check_seconds("retry_timeout", retry_timeout)
+        if call_timeout is not None:
+            check_seconds("call_timeout", call_timeout)
+        self._shards = check_integer("shards", shards, at_least=0)
+        if reactor is None:
+            from twisted.internet import reactor as global_reactor
+
+            reactor = IReactorTime(global_reactor)
+        self._reactor = reactor
+        self._calls = Calls(source, prefix, call_timeout, reactor)
+
+    def __repr__(self) -> str:
+        return f"<PoolClient {self._prefix}>"
+
+    def send(
+        self,
+        data: SendData,
+        *,
+        binary: bool | None = None,
+        key: Key | None = None,
+        timeout: float | None = None,
+        confirm: bool = False,
+    ) -> Deferred[int]:
+        """
+        Send one message over one of the pools.
+
+        @param data: C{str} is sent as text, the others as binary.
+        @param binary: send as binary or as text, whatever the type of C{data}.
+        @param key: messages with equal keys keep their order within one component; with C{shards},
+            everywhere.
+        @param timeout: seconds the pool has until a connection must have taken it.
+        @param confirm: wait for the proof that the peer has received it.
+        @return: a Deferred that fires with the number of a connection, as that of
+            L{wsmultipool.ReconnectingPoolFactory.send}, and fails as that does, or with a
+            L{WampError}.  Cancelling it withdraws the message if it was not taken yet.
+        @raise TypeError: an argument is of the wrong type.
+        @raise ValueError: text can't be UTF-8, or bytes sent as text are not.
+        @since: 0.1.0
+        """
+        _check_key(key)
+        message = outbound(data, binary)
+        options = _given(binary=message.binary, key=key, timeout=timeout, confirm=confirm or None)
+        procedure = f"{self._of(key)}.send"
+        return self._again(lambda: self._calls.call(procedure, [message.data], options), confirm)
+
+    def send_many(
+        self,
+        messages: Sequence[SendData],
+        *,
+        binary: bool | None = None,
+        key: Key | None = None,
+        keys: Sequence[Key | None] | None = None,
+        timeout: float | None = None,
+        confirm: bool = False,
+    ) -> Deferred[list[tuple[bool, int | Failure]]]:
+        """
+        Send several messages with one call, which costs the router as much as one message.
+
+        @param messages: no more than the component's C{max_batch_size}.
+        @param key: one for all of them.
+        @param keys: or one for each of them.
+        @return: a Deferred that fires with one entry for each message, in their order: C{(True,
+            connection)}, or C{(False, failure)} with a failure as that of L{send}.  Cancelling it
+            withdraws what was not taken yet.
+        @raise TypeError: an argument is of the wrong type.
+        @raise ValueError: as L{send}; or C{keys} are not as many as the messages.
+        @since: 0.1.0
+        """
+        if isinstance(messages, (str, bytes, bytearray, memoryview)):
+            raise TypeError("messages: a sequence of messages is wanted, not one message")
+        if keys is not None and (key is not None or len(keys) != len(messages)):
+            raise ValueError("keys: one for each message is wanted, and no key besides")
+        each_key = [key] * len(messages) if keys is None else list(keys)
+        for one in each_key:
+            _check_key(one)
+        batch = [outbound(data, binary) for data in messages]
+        options = _given(timeout=timeout, confirm=confirm or None)
+        if not batch:
+            return Deferred.fromCoroutine(_nothing())
+        return Deferred.fromCoroutine(self._send_many(batch, each_key, options, confirm))
+
+    def broadcast(
+        self,
+        data: SendData,
+        *,
+        binary: bool | None = None,
+        timeout: float | None = None,
+        confirm: bool = False,
+    ) -> Deferred[list[tuple[bool, int | Failure]]]:
+        """
+        Send one message on every open connection of one component; with C{shards}, of every shard.
+
+        @return: a Deferred that fires with one entry for each connection, as that of
+            L{wsmultipool.ReconnectingPoolFactory.broadcast}, and fails with a L{WampError}.
+        @raise TypeError: as L{send}.
+        @raise ValueError: as L{send}.
+        @since: 0.1.0
+        """
+        message = outbound(data, binary)
+        options = _given(binary=message.binary, timeout=timeout, confirm=confirm or None)
+        answers = self._everywhere("broadcast", [message.data], options)
+        return answers.addCallback(
+            lambda results: [self._entry(each) for result in results for each in result]
+        )
+
+    def flush(self, timeout: float | None = None) -> Deferred[None]:
+        """
+        Wait for the proof that everything that one component has accepted was received; with
+        C{shards}, that every shard has.
+
+        @return: a Deferred that fires when it was, and fails as that of
+            L{wsmultipool.ReconnectingPoolFactory.flush}, or with a L{WampError}.
+        @since: 0.1.0
+        """
+        return self._everywhere("flush", [], _given(timeout=timeout)).addCallback(lambda _: None)
+
+    def ping(self, data: bytes | str = b"", *, timeout: float | None = None) -> Deferred[float]:
+        """
+        Measure one round trip between the pool of one component and its server.
+
+        @return: a Deferred that fires with seconds, and fails as that of
+            L{wsmultipool.ReconnectingPoolFactory.ping}, or with a L{WampError}.
+        @since: 0.1.0
+        """
+        payload = outbound(data, None).data
+        procedure, options = f"{self._prefix}.ping", _given(timeout=timeout)
+        return self._again(lambda: self._calls.call(procedure, [payload], options), True)
+
+    def get_stats(self, shard: int | None = None) -> Deferred[dict[str, Any]]:
+        """
+        Ask one component how its pool is.
+
+        @param shard: that of this shard.
+        @return: a Deferred that fires with what L{wsmultipool.PoolStats.as_dict} returns, and
+            under C{wamp} what was offered, called and published; it fails with a L{WampError}.
+        @since: 0.1.0
+        """
+        procedure = f"{self._prefix if shard is None else self._shard(shard)}.stats"
+        return self._again(lambda: self._calls.call(procedure, [], {}), True)
+
+    # Where a call goes, and how often
+
+    def _shard(self, number: int) -> str:
+        return f"{self._prefix}.shard.{number}"
+
+    def _of(self, key: Key | None) -> str:
+        if key is None or not self._shards:
+            return self._prefix
+        return self._shard(shard_of(key, self._shards))
+
+    def _everywhere(
+        self, verb: str, arguments: list[Any], options: Mapping[str, Any]
+    ) -> Deferred[list[Any]]:
+        """Call one component, or all shards; fail as the first that fails."""
+        prefixes = [self._shard(number) for number in range(self._shards)] or [self._prefix]
+
+        def call(prefix: str) -> Deferred[Any]:
+            return self._again(
+                lambda: self._calls.call(f"{prefix}.{verb}", arguments, options), False
+            )
+
+        return _all([call(prefix) for prefix in prefixes])
+
+    def _again(self, attempt: Callable[[], Deferred[_T]], twice: bool) -> Deferred[_T]:
+        if not self._retry:
+            return attempt()
+        return Deferred.fromCoroutine(retrying(attempt, twice, self._retry_timeout, self._reactor))
+
+    # Several messages
+
+    async def _send_many(
+        self,
+        batch: list[Outbound],
+        keys: list[Key | None],
+        options: dict[str, Any],
+        confirm: bool,
+    ) -> list[tuple[bool, int | Failure]]:
+        results: list[Any] = [None] * len(batch)
+        places: dict[str, list[int]] = {}
+        for place, key in enumerate(keys):
+            places.setdefault(self._of(key), []).append(place)
+
+        async def to_one(prefix: str, of_these: list[int]) -> None:
+            entries = await self._batch(
+                f"{prefix}.send_many",
+                [batch[place] for place in of_these],
+                [keys[place] for place in of_these],
+                options,
+                confirm,
+            )
+            for place, entry in zip(of_these, entries, strict=True):
+                results[place] = entry
+
+        await _all([Deferred.fromCoroutine(to_one(*each)) for each in places.items()])
+        return results
+
+    async def _batch(
+        self,
+        procedure: str,
+        batch: list[Outbound],
+        keys: list[Key | None],
+        options: dict[str, Any],
+        confirm: bool,
+    ) -> list[tuple[bool, int | Failure]]:
+        """Call one component; with C{retry}, call again for the messages that need it."""
+        entries: list[Any] = [None] * len(batch)
+        left = list(range(len(batch)))
+
+        async def attempt() -> None:
+            nonlocal left
+            messages = [batch[place].data for place in left]
+            of_these = {
+                **options,
+                **_lists(
+                    binary=[batch[place].binary for place in left],
+                    key=[keys[place] for place in left],
+                ),
+            }
+            answer = await self._calls.call(procedure, [messages], of_these)
+            failed = []
+            for place, entry in zip(left, answer, strict=True):
+                entries[place] = self._entry(entry)
+                succeeded, result = entries[place]
+                if not succeeded and may_be_repeated(result.value, confirm):
+                    failed.append(place)
+            left = failed
+            if failed and self._retry:
+                entries[failed[0]][1].raiseException()
+
+        try:
+            await self._again(lambda: Deferred.fromCoroutine(attempt()), confirm)
+        except Exception:
+            failure = Failure()
+            for place in left:
+                entries[place] = entries[place] or (False, failure)
+        return entries
+
+    def _entry(self, entry: Any) -> tuple[bool, int | Failure]:
+        if isinstance(entry, Mapping):
+            return False, Failure(self._calls.error_of(entry))
+        return True, entry
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Leave out what was not given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _lists(**lists: list[Any]) -> dict[str, Any]:
+    """Make one value of those that are all the same."""
+    given: dict[str, Any] = {}
+    for name, values in lists.items():
+        if any(value != values[0] or type(value) is not type(values[0]) for value in values):
+            given[name] = values
+        elif values[0] is not None:
+            given[name] = values[0]
+    return given
+
+
+def _check_key(key: object) -> None:
+    if isinstance(key, bool) or not isinstance(key, str | bytes | int | None):
+        raise TypeError(f"key: str, bytes or int is wanted, not {type(key).__name__}")
+
+
+def _all(deferreds: list[Deferred[_T]]) -> Deferred[list[_T]]:
+    """Wait for all; fail as the first that fails."""
+    gathered: Deferred[Any] = DeferredList(deferreds, fireOnOneErrback=True, consumeErrors=True)
+
+    def results(pairs: list[tuple[bool, _T]]) -> list[_T]:
+        return [result for _, result in pairs]
+
+    def first_error(failure: Failure) -> Any:
+        failure.trap(FirstError)
+        assert isinstance(failure.value, FirstError)
+        return failure.value.subFailure
+
+    return gathered.addCallbacks(results, first_error)
+
+
+async def _nothing() -> list[tuple[bool, int | Failure]]:
+    return []
