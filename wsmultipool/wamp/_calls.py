@@ -83,7 +83,7 @@ class Calls:
             answer: Deferred[Any] = session.call(procedure, *arguments, **options)
         except Exception:
             return fail(self._explained(Failure(), procedure))
-        result: Deferred[Any] = Deferred(lambda _: answer.cancel())
+        result: Deferred[Any] = Deferred(self._withdraw)
         self._under_way[result] = answer
         answer.addBoth(self._answered, result, procedure)
         if self._timeout is not None:
@@ -99,8 +99,14 @@ class Calls:
         """
         return from_wire(str(entry["error"]).removeprefix(self._errors), dict(entry["kwargs"]))
 
+    def _withdraw(self, result: Deferred[Any]) -> None:
+        # Whatever the router says to that, the caller has not waited for it.
+        answer = self._under_way.pop(result, None)
+        if answer is not None:
+            answer.cancel()
+
     def _answered(self, answer: Any, result: Deferred[Any], procedure: str) -> None:
-        if self._under_way.pop(result, None) is None or result.called:
+        if self._under_way.pop(result, None) is None:
             return
         if isinstance(answer, Failure):
             result.errback(self._explained(answer, procedure))
@@ -115,8 +121,7 @@ class Calls:
             return  # an earlier one, whose transport takes longer to close
         under_way, self._under_way = self._under_way, {}
         for result in under_way:
-            if not result.called:
-                result.errback(CallLost("the router was lost", True))
+            result.errback(CallLost("the router was lost", True))
 
     def _explained(self, failure: Failure, procedure: str) -> BaseException:
         error = failure.value
