@@ -336,7 +336,14 @@ def test_a_wider_search_is_for_what_may_be_repeated() -> None:
 
 def test_the_shard_of_a_key_is_the_same_everywhere() -> None:
     """Callers of any version and language agree: these are promised."""
-    assert [shard_of(key, 8) for key in ("a", "b", "order 17", b"a", 17, "17")] == [0, 6, 1, 0, 4, 4]
+    assert [shard_of(key, 8) for key in ("a", "b", "order 17", b"a", 17, "17")] == [
+        0,
+        6,
+        1,
+        0,
+        4,
+        4,
+    ]
     assert shard_of("a", 1) == 0
 
 
@@ -431,4 +438,3 @@ def test_a_client_uses_one_session_after_another() -> None:
     scene.router.release()
     assert under_way == [1]
     scene.close()
-

@@ -95,7 +95,7 @@ def test_the_pools_errors_reach_the_caller() -> None:
     assert isinstance(overflow, QueueOverflow)
     assert overflow.limit == 1
     assert isinstance(error_of(scene.client.ping()), NotConnected)
-    (ok, failure), = scene.result(scene.client.send_many(["z"]))
+    ((ok, failure),) = scene.result(scene.client.send_many(["z"]))
     assert not ok
     assert failure.check(QueueOverflow)
     scene.close()

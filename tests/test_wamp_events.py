@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.logger import globalLogPublisher
+from twisted.logger import ILogObserver, globalLogPublisher
+from zope.interface import implementer
 
 from wsmultipool.testing import MemoryPool
 from wsmultipool.wamp._event_buffer import Event, EventBuffer
@@ -16,6 +17,7 @@ from .wamp_router import MemoryRouter
 from .wamp_support import PREFIX, Offered, Scene
 
 
+@implementer(ILogObserver)
 class Warnings:
     """
     What C{wsmultipool.wamp} logs as a warning or worse.

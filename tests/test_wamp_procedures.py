@@ -238,7 +238,7 @@ def test_an_error_nobody_foresaw_shows_nothing(logged_failures: Any) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret")
 
-    scene.memory.pool.send = fail  # type: ignore[method-assign]
+    scene.memory.pool.send = fail  # type: ignore[method-assign, assignment]
     with pytest.raises(ApplicationError) as raised:
         scene.call("send", "x")
     assert raised.value.error == f"{PREFIX}.error.internal"

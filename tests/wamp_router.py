@@ -134,7 +134,12 @@ class MemoryRouter:
         """Deal with what was held, and hold no more."""
         self.holding = ()
         held, self._held = self._held, []
-        self.later(lambda: [self.received(link, msg) for link, msg in held])
+
+        def deal() -> None:
+            for link, msg in held:
+                self.received(link, msg)
+
+        self.later(deal)
 
     def offers(self, procedure: str) -> int:
         """How many sessions offer a procedure now."""

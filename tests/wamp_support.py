@@ -47,8 +47,8 @@ class Offered:
         def left(session: Any, details: object) -> None:
             self.offering.leave(session)
 
-        session.on("join", joined)
-        session.on("leave", left)
+        session.on("join", joined)  # type: ignore[no-untyped-call]
+        session.on("leave", left)  # type: ignore[no-untyped-call]
         self.router.join(session)
 
     def lose(self) -> None:
@@ -75,9 +75,7 @@ class Scene:
         self.memory.open()
         self.offered.join()
         self.session = self.router.join()
-        self.client = PoolClient(
-            self.session, PREFIX, reactor=self.memory.clock, **(client or {})
-        )
+        self.client = PoolClient(self.session, PREFIX, reactor=self.memory.clock, **(client or {}))
 
     def received(self) -> list[tuple[bytes, bool]]:
         """Return what the servers have received, by connection."""

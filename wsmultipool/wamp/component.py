@@ -178,6 +178,8 @@ class PoolComponent(Component):
             await _in_time(Deferred.fromCoroutine(self._offering.withdraw()), reactor, drain)
             if drain:
                 await _in_time(self._offering.procedures.when_idle(), reactor, drain)
+                # The last answer is sent in the turn in which there is nothing more to wait for.
+                await deferLater(reactor, 0)
         ended: Deferred[None] = Deferred(self._running.remove)
         self._running.append(ended)
         self.stop()

@@ -9,9 +9,10 @@ session again not at all, or once, or in a hot loop; so the pool lives and dies 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -103,11 +104,10 @@ class PoolSession(WatchedSession):
 
         while self.is_attached():
             self._waiting = deferLater(reactor, self._backoff.next())
-            try:
+            with suppress(CancelledError):
                 await self._waiting
-            finally:
-                self._waiting = None
-            if await self._registered():
+            self._waiting = None
+            if self.is_attached() and await self._registered():
                 return
 
     def onLeave(self, details: object) -> Any:
@@ -127,9 +127,7 @@ class PoolSession(WatchedSession):
         @since: 0.1.0
         """
         super().onDisconnect()
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting.addErrback(lambda _: None)
-            waiting.cancel()
+        if self._waiting is not None:
+            self._waiting.cancel()
         self._offering.publisher.stop()
         self.pool.close()
