@@ -8,9 +8,10 @@ ends.  So the session is watched here, and they fail.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from autobahn.exception import PayloadExceededError
+from autobahn.exception import Disconnected, PayloadExceededError
 from autobahn.wamp.exception import ApplicationError, SerializationError, TransportLost
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IReactorTime
@@ -103,7 +104,8 @@ class Calls:
         # Whatever the router says to that, the caller has not waited for it.
         answer = self._under_way.pop(result, None)
         if answer is not None:
-            answer.cancel()
+            with suppress(TransportLost, Disconnected):
+                answer.cancel()
 
     def _answered(self, answer: Any, result: Deferred[Any], procedure: str) -> None:
         if self._under_way.pop(result, None) is None:
@@ -128,7 +130,7 @@ class Calls:
         match error:
             case ApplicationError():
                 return self._of_uri(error.error, error.kwargs, procedure)
-            case TransportLost():
+            case TransportLost() | Disconnected():
                 return CallLost("there is no session with a router", False)
             case SerializationError() | PayloadExceededError():
                 # Its text would show what was to be sent.

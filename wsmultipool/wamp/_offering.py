@@ -14,6 +14,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from autobahn.exception import Disconnected
 from autobahn.wamp.exception import ApplicationError, TransportLost
 from autobahn.wamp.types import PublishOptions, RegisterOptions
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
@@ -182,7 +183,7 @@ class Offering:
         return published.addErrback(self._explain, session)
 
     def _explain(self, failure: Failure, session: WatchedSession) -> None:
-        if failure.check(TransportLost) or not session.is_attached():
+        if failure.check(TransportLost, Disconnected) or not session.is_attached():
             raise SessionLost from failure.value
         failure.raiseException()
 

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from autobahn.exception import Disconnected
 from autobahn.twisted.component import Component
 from autobahn.wamp.exception import ApplicationError
 from twisted.internet.defer import CancelledError, Deferred
@@ -153,7 +154,9 @@ class PoolComponent(Component):
         if self._pause is not None:
             self._pause.cancel()
         if self._delay_f or (self._session and self._session.is_attached()):
-            return super().stop()  # type: ignore[no-untyped-call]
+            # A transport that is closing takes no goodbye, and needs none.
+            with suppress(Disconnected):
+                return super().stop()  # type: ignore[no-untyped-call]
         # An attempt is under way.  If it fails, that is final now; if not, the session leaves.
         return None
 
