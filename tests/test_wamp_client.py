@@ -197,6 +197,29 @@ def test_wrong_options_are_refused(arguments: dict[str, Any], error: type[Except
     scene.close()
 
 
+def test_an_answer_that_says_nothing_is_no_success() -> None:
+    """A link between two routers answers an error with nothing: that must not pass for success."""
+    scene = Scene()
+    scene.offered.lose()
+    for verb in ("send", "send_many", "broadcast", "ping", "flush", "stats"):
+        scene.result(scene.router.join().register(lambda *_, **__: None, f"{PREFIX}.{verb}"))
+    calls = (
+        scene.client.send("x", confirm=True),
+        scene.client.broadcast("x"),
+        scene.client.ping(),
+        scene.client.flush(),
+        scene.client.get_stats(),
+    )
+    for call in calls:
+        error = error_of(call)
+        assert isinstance(error, CallLost)
+        assert error.may_have_been_sent
+    ((succeeded, failure),) = scene.result(scene.client.send_many(["x"]))
+    assert not succeeded
+    assert failure.check(CallLost)
+    scene.close()
+
+
 # Made again
 
 

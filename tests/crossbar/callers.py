@@ -39,11 +39,20 @@ def component_process(
         **given,
         "offer": {"prefix": PREFIX, "publish": [], **given.get("offer", {})},
     }
+    return helper_process("component_process", options)
+
+
+def helper_process(
+    module: str, options: dict[str, Any]
+) -> AbstractAsyncContextManager[PeerProcess]:
+    """
+    Run a module of this package as a process for the length of the context.
+    """
     package = __package__ or ""
     root = HERE.parents[len(package.split(".")) - 1]
     program = (
         f"import runpy, sys; sys.path.append({str(root)!r}); "
-        f"runpy.run_module('{package}.component_process', run_name='__main__')"
+        f"runpy.run_module('{package}.{module}', run_name='__main__')"
     )
     return running([sys.executable, "-c", program], options)
 

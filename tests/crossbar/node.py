@@ -59,7 +59,7 @@ class Node:
 
     def adapt(self, config: Any) -> None:
         """Put in the port and the tickets."""
-        (transport,) = config["workers"][0]["transports"]
+        transport = config["workers"][0]["transports"][0]
         transport["endpoint"]["port"] = self.port
         for name, principal in transport["auth"]["ticket"]["principals"].items():
             principal["ticket"] = TICKETS[name]

@@ -105,7 +105,7 @@ async def test_calls_are_spread_evenly(crossbar: Node, record: Path, start: Star
 async def test_killed_components_lose_no_confirmed_message(
     crossbar: Node, record: Path, start: Start
 ) -> None:
-    """20,000 confirmed messages while both components are killed, one after the other: all arrive."""
+    """20,000 confirmed messages, and both components killed, one after the other: all arrive."""
     server = await start(faulty_server("node", record))
     _, client = await start(calling(crossbar, retry=True))
     numbers = range(20_000)

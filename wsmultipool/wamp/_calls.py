@@ -2,7 +2,9 @@
 Calls through a router, each of which ends: with an answer, or with an exception that says why not.
 
 A session of Autobahn's C{Component} leaves the calls that are under way without an answer when it
-ends.  So the session is watched here, and they fail.
+ends.  So the session is watched here, and they fail.  A link between two routers answers with
+nothing at all where there was an error on its other side.  So no procedure of ours answers with
+nothing, and an answer that is not of the right type is a call that was lost.
 """
 
 from __future__ import annotations
@@ -71,9 +73,14 @@ class Calls:
         source.on("disconnect", self._left)
 
     def call(
-        self, procedure: str, arguments: Sequence[Any], options: Mapping[str, Any]
+        self,
+        procedure: str,
+        arguments: Sequence[Any],
+        options: Mapping[str, Any],
+        wanted: type[Any] | tuple[type[Any], ...],
     ) -> Deferred[Any]:
         """
+        @param wanted: the type that the answer must have.
         @return: a Deferred of the answer; it fails with a L{PoolError}.  Cancelling it has the
             router tell the component, which withdraws what was not taken yet.
         """
@@ -86,7 +93,7 @@ class Calls:
             return fail(self._explained(Failure(), procedure))
         result: Deferred[Any] = Deferred(self._withdraw)
         self._under_way[result] = answer
-        answer.addBoth(self._answered, result, procedure)
+        answer.addBoth(self._answered, result, procedure, wanted)
         if self._timeout is not None:
             assert self._reactor is not None
             result.addTimeout(self._timeout, self._reactor, _timed_out)
@@ -107,11 +114,19 @@ class Calls:
             with suppress(TransportLost, Disconnected):
                 answer.cancel()
 
-    def _answered(self, answer: Any, result: Deferred[Any], procedure: str) -> None:
+    def _answered(
+        self,
+        answer: Any,
+        result: Deferred[Any],
+        procedure: str,
+        wanted: type[Any] | tuple[type[Any], ...],
+    ) -> None:
         if self._under_way.pop(result, None) is None:
             return
         if isinstance(answer, Failure):
             result.errback(self._explained(answer, procedure))
+        elif not isinstance(answer, wanted):
+            result.errback(CallLost("the answer was lost between two routers", True))
         else:
             result.callback(answer)
 

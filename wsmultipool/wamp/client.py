@@ -111,7 +111,9 @@ class PoolClient:
         message = outbound(data, binary)
         options = _given(binary=message.binary, key=key, timeout=timeout, confirm=confirm or None)
         procedure = f"{self._of(key)}.send"
-        return self._again(lambda: self._calls.call(procedure, [message.data], options), confirm)
+        return self._again(
+            lambda: self._calls.call(procedure, [message.data], options, int), confirm
+        )
 
     def send_many(
         self,
@@ -168,7 +170,7 @@ class PoolClient:
         """
         message = outbound(data, binary)
         options = _given(binary=message.binary, timeout=timeout, confirm=confirm or None)
-        answers = self._everywhere("broadcast", [message.data], options)
+        answers = self._everywhere("broadcast", [message.data], options, list)
         return answers.addCallback(
             lambda results: [self._entry(each) for result in results for each in result]
         )
@@ -182,7 +184,8 @@ class PoolClient:
             L{wsmultipool.ReconnectingPoolFactory.flush}, or with a L{WampError}.
         @since: 0.1.0
         """
-        return self._everywhere("flush", [], _given(timeout=timeout)).addCallback(lambda _: None)
+        flushed = self._everywhere("flush", [], _given(timeout=timeout), bool)
+        return flushed.addCallback(lambda _: None)
 
     def ping(self, data: bytes | str = b"", *, timeout: float | None = None) -> Deferred[float]:
         """
@@ -194,7 +197,9 @@ class PoolClient:
         """
         payload = outbound(data, None).data
         procedure, options = f"{self._prefix}.ping", _given(timeout=timeout)
-        return self._again(lambda: self._calls.call(procedure, [payload], options), True)
+        return self._again(
+            lambda: self._calls.call(procedure, [payload], options, (int, float)), True
+        )
 
     def get_stats(self, shard: int | None = None) -> Deferred[dict[str, Any]]:
         """
@@ -206,7 +211,7 @@ class PoolClient:
         @since: 0.1.0
         """
         procedure = f"{self._prefix if shard is None else self._shard(shard)}.stats"
-        return self._again(lambda: self._calls.call(procedure, [], {}), True)
+        return self._again(lambda: self._calls.call(procedure, [], {}, dict), True)
 
     # Where a call goes, and how often
 
@@ -219,14 +224,14 @@ class PoolClient:
         return self._shard(shard_of(key, self._shards))
 
     def _everywhere(
-        self, verb: str, arguments: list[Any], options: Mapping[str, Any]
+        self, verb: str, arguments: list[Any], options: Mapping[str, Any], wanted: type[Any]
     ) -> Deferred[list[Any]]:
         """Call one component, or all shards; fail as the first that fails."""
         prefixes = [self._shard(number) for number in range(self._shards)] or [self._prefix]
 
         def call(prefix: str) -> Deferred[Any]:
             return self._again(
-                lambda: self._calls.call(f"{prefix}.{verb}", arguments, options), False
+                lambda: self._calls.call(f"{prefix}.{verb}", arguments, options, wanted), False
             )
 
         return _all([call(prefix) for prefix in prefixes])
@@ -286,7 +291,7 @@ class PoolClient:
                     key=[keys[place] for place in left],
                 ),
             }
-            answer = await self._calls.call(procedure, [messages], of_these)
+            answer = await self._calls.call(procedure, [messages], of_these, list)
             failed = []
             for place, entry in zip(left, answer, strict=True):
                 entries[place] = self._entry(entry)
