@@ -1,0 +1,43 @@
+"""
+The programs of the documentation run with a real node, and do what it says.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ..integration.deadline import within
+from ..integration.peers import node_server
+from ..integration.starting import Start
+from ..test_examples import EXAMPLES, TWISTD, running
+from .node import TICKETS, Node
+
+pytestmark = pytest.mark.usefixtures("node")
+
+
+@within(60)
+async def test_application_and_caller(crossbar: Node, start: Start) -> None:
+    """twistd offers a pool to the realm; the caller uses it; both end in good order."""
+    server = await start(node_server())
+    directory = EXAMPLES / "crossbar"
+    environment = {
+        "POOL_URL": server.url,
+        "ROUTER_URL": crossbar.url,
+        "POOL_TICKET": TICKETS["feed"],
+        "APP_TICKET": TICKETS["app"],
+    }
+    async with running(*TWISTD, "-y", directory / "application.py", **environment) as twistd:
+        await twistd.printed("offered as com.example.feed")
+        async with running(directory / "caller.py", **environment) as caller:
+            output = await caller.finished()
+        await twistd.stop("TERM")
+    assert re.search(r"connection [0-3] has delivered hello", output)
+    assert "100 of 100 orders delivered" in output
+    assert re.search(r"connection [0-3] brought 'hello'", output)
+    shut_down = twistd.output.partition("shutting down")[2]
+    assert "127.0.0.1: closed" in shut_down
+    assert "Traceback" not in twistd.output
+    for ticket in TICKETS.values():
+        assert ticket not in twistd.output + output
