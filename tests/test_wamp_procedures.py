@@ -209,10 +209,10 @@ def test_every_verb_is_offered_with_the_policy_and_the_bounds_of_the_pool() -> N
     scene.close()
 
 
-def test_withdrawn_calls_make_the_component_register_anew() -> None:
+def test_vanished_callers_make_the_component_register_anew() -> None:
     """
-    A router that does not count down withdrawn calls would end up calling nobody; registering anew
-    has it count from 0.
+    A router that does not count down the calls of callers that are gone would end up calling
+    nobody; registering anew has it count from 0.  Calls that are merely withdrawn are no reason.
     """
     scene = Scene(concurrency=4)
     scene.memory.server.refuse()
@@ -220,6 +220,10 @@ def test_withdrawn_calls_make_the_component_register_anew() -> None:
         peer.drop()
     scene.memory.settle()
     before = len(scene.router.registered)
+    for _ in range(10):
+        withdrawn = scene.client.send("x")
+        withdrawn.addErrback(lambda _: None)
+        withdrawn.cancel()
     callers = [scene.router.join() for _ in range(3)]
     for caller in callers:
         PoolClient(caller, PREFIX, reactor=scene.memory.clock).send("x").addErrback(lambda _: None)

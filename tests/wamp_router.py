@@ -123,7 +123,7 @@ class MemoryRouter:
                 self.reply(caller, self.error(48, request, "wamp.error.canceled"))
             elif caller is link:
                 del self._calls[number]
-                self.reply(callee, message.Interrupt(number))
+                self.reply(callee, message.Interrupt(number, message.Interrupt.KILLNOWAIT))
         self.later(lambda: link.session.onClose(clean))
 
     def say_goodbye(self, session: Any, reason: str) -> None:

@@ -60,7 +60,7 @@ class Offering:
             )
             for verb in VERBS
         }
-        self._interrupts = 0
+        self._vanished = 0
         self._joined = 0
 
     async def join(self, session: WatchedSession) -> None:
@@ -74,7 +74,7 @@ class Offering:
         await self._register(session)
         if self._session is not session:
             return  # it ended meanwhile
-        session.on_interrupt = self._interrupted
+        session.on_vanished = self._caller_vanished
         self.publisher.joined(partial(self._publish, session))
         _log.info(
             "{pool}: offered as {prefix} in session {session}",
@@ -107,7 +107,7 @@ class Offering:
         prefixes |= {
             f"{self._options.prefix}.shard.{each}": "first" for each in self._options.shards
         }
-        self._interrupts = 0
+        self._vanished = 0
         registering = [
             maybeDeferred(
                 session.register,
@@ -125,14 +125,14 @@ class Offering:
                 result.raiseException()
         self._registrations = [registration for _, registration in results]
 
-    def _interrupted(self) -> None:
-        self._interrupts += 1
-        if self._interrupts * 2 > min(self._concurrency.values()) and self._registrations:
+    def _caller_vanished(self) -> None:
+        self._vanished += 1
+        if self._vanished * 2 > min(self._concurrency.values()) and self._registrations:
             Deferred.fromCoroutine(self._register_anew()).addErrback(self._not_registered)
 
     async def _register_anew(self) -> None:
         session = self._session
-        self._interrupts = 0
+        self._vanished = 0
         await self.withdraw()
         if session is not None and session is self._session:
             await self._register(session)

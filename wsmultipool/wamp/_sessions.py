@@ -3,7 +3,7 @@ Sessions with a router, as Autobahn has them, without some of their habits.
 
 A session of Autobahn's C{Component} forgets the requests that are under way when it ends: their
 Deferreds never fire.  Here they fail.  It logs every error that a procedure answers with; here only
-those that were not meant to be answered.  And it does not tell when a caller withdraws a call.
+those that were not meant to be answered.  And it does not tell when a caller has vanished.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ _log = Logger(namespace="wsmultipool.wamp")
 
 class WatchedSession(ApplicationSession):
     """
-    A session that tells of withdrawn calls, and keeps quiet about errors that are answers.
+    A session that tells of vanished callers, and keeps quiet about errors that are answers.
 
-    @ivar on_interrupt: called when the router withdraws a call, as when its caller has gone.
+    @ivar on_vanished: called for each call that the router withdraws because its caller has gone.
     """
 
-    on_interrupt: Callable[[], object] | None = None
+    on_vanished: Callable[[], object] | None = None
 
     def onMessage(self, msg: Any) -> None:
         """Take a message from the router."""
         super().onMessage(msg)
-        if isinstance(msg, Interrupt) and self.on_interrupt is not None:
-            self.on_interrupt()
+        # A caller that withdraws a call of its own leaves the mode open, as Autobahn does.
+        vanished = isinstance(msg, Interrupt) and msg.mode == Interrupt.KILLNOWAIT
+        if vanished and self.on_vanished is not None:
+            self.on_vanished()
 
     def onUserError(self, fail: Any, msg: str) -> None:
         """Log an error of our own code; those that go to a caller are the caller's."""
