@@ -41,9 +41,8 @@ async def test_a_container_offers_its_pool(tmp_path: Path, start: Start) -> None
     had waited is sent, and what arrives is published.
     """
     port = unused_port()
-    node = NodeWithContainer(
-        tmp_path / "crossbar", url=f"ws://127.0.0.1:{port}/", max_reconnect_interval=0.5
-    )
+    extra = {"reconnect_interval": 0.1, "max_reconnect_interval": 0.5}
+    node = NodeWithContainer(tmp_path / "crossbar", url=f"ws://127.0.0.1:{port}/", **extra)
     node.start()
     try:
         node.wait()
@@ -69,7 +68,7 @@ async def test_a_container_offers_its_pool(tmp_path: Path, start: Start) -> None
 
 @within(120)
 async def test_a_mistake_under_extra_is_named_by_the_node(tmp_path: Path) -> None:
-    """An unknown option: the component does not start, and the log of the node says which."""
+    """An unknown option: the node does not start, and its log says which."""
     node = NodeWithContainer(tmp_path / "crossbar", poolsize=4)
     node.start()
     try:
