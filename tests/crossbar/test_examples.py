@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("node")
 
 
 @within(60)
-async def test_application_and_caller(crossbar: Node, start: Start) -> None:
+async def test_service_and_caller(crossbar: Node, start: Start) -> None:
     """twistd offers a pool to the realm; the caller uses it; both end in good order."""
     server = await start(node_server())
     directory = EXAMPLES / "crossbar"
@@ -28,7 +28,7 @@ async def test_application_and_caller(crossbar: Node, start: Start) -> None:
         "POOL_TICKET": TICKETS["feed"],
         "APP_TICKET": TICKETS["app"],
     }
-    async with running(*TWISTD, "-y", directory / "application.py", **environment) as twistd:
+    async with running(*TWISTD, "-y", directory / "pool_service.py", **environment) as twistd:
         await twistd.printed("offered as com.example.feed")
         async with running(directory / "caller.py", **environment) as caller:
             output = await caller.finished()

@@ -129,14 +129,18 @@ def batch_of(messages: object, options: dict[str, Any], most: int, limit: int) -
             raise InvalidArgument(
                 f"{name}: {len(values)} of them for {len(messages)} messages; one each is wanted"
             )
-    each = []
+    each = [options] * len(messages)
+    if lists:
+        each = [
+            {**options, **{name: values[number] for name, values in lists.items()}}
+            for number in range(len(messages))
+        ]
     size = 0
-    for number, data in enumerate(messages):
-        of_this = options
-        if lists:
-            of_this = {**options, **{name: values[number] for name, values in lists.items()}}
-        size += check_payload(data, of_this.get("binary"), limit, f"message {number}")
-        each.append(of_this)
+    for number, (data, of_this) in enumerate(zip(messages, each, strict=True)):
+        if type(data) is bytes and of_this.get("binary") is not False:
+            size += len(data)
+        else:
+            size += check_payload(data, of_this.get("binary"), limit, f"message {number}")
     if size > limit:
         raise PayloadTooLarge(size, limit)
     return _Batch(messages, each)

@@ -118,8 +118,14 @@ class Procedures:
     def _send_many(
         self, messages: list[str | bytes], options: list[dict[str, Any]]
     ) -> Deferred[list[Any]]:
-        sent = [self._pool.send(data, **each) for data, each in zip(messages, options, strict=True)]
-        return self._gathered(sent).addCallback(
+        send = self._pool.send
+        sent = [send(data, **each) for data, each in zip(messages, options, strict=True)]
+        results: list[Any] = [each.result if each.called else each for each in sent]
+        # Most often each was taken at once: nothing is left to wait for, nor to be told.
+        if all(type(result) is int for result in results):
+            return succeed(results)
+        gathered: Deferred[Any] = DeferredList(sent, consumeErrors=True)
+        return gathered.addCallback(
             lambda results: [
                 result if succeeded else self._show_failure(result) for succeeded, result in results
             ]
@@ -142,7 +148,3 @@ class Procedures:
 
     def _stats(self) -> Deferred[dict[str, Any]]:
         return succeed({**self._pool.get_stats().as_dict(), "wamp": self._more_stats()})
-
-    def _gathered(self, deferreds: list[Deferred[Any]]) -> Deferred[Any]:
-        # A DeferredList passes the cancelling of it on to its Deferreds.
-        return DeferredList(deferreds, consumeErrors=True)

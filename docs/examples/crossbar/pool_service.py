@@ -1,5 +1,5 @@
 """
-A pool offered to a realm of a WAMP router: C{twistd --nodaemon -y application.py}.
+A pool offered to a realm of a WAMP router: C{twistd --nodaemon -y pool_service.py}.
 """
 
 # mypy: allow-untyped-calls
