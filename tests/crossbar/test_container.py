@@ -46,22 +46,24 @@ async def test_a_container_offers_its_pool(tmp_path: Path, start: Start) -> None
     node.start()
     try:
         node.wait()
-        caller, client = await start(calling(node, retry=True))
-        events: list[Any] = []
-        await caller.session.subscribe(lambda *event: events.append(event), f"{PREFIX}.on_message")
-        early = client.send("early", confirm=True)
-        await client.get_stats()
-        await start(node_server(port=port))
-        await early
-        await client.send_many(["text", b"\x00\xff"], confirm=True)
-        while len(events) < 3:
-            await client.ping()
-        assert sorted((repr(data), is_binary) for data, is_binary, _ in events) == [
-            ("'early'", False),
-            ("'text'", False),
-            (r"b'\x00\xff'", True),
-        ]
-        assert (await client.get_stats())["total"] == 4
+        async with calling(node, retry=True) as (caller, client):
+            events: list[Any] = []
+            await caller.session.subscribe(
+                lambda *event: events.append(event), f"{PREFIX}.on_message"
+            )
+            early = client.send("early", confirm=True)
+            await client.get_stats()
+            await start(node_server(port=port))
+            await early
+            await client.send_many(["text", b"\x00\xff"], confirm=True)
+            while len(events) < 3:
+                await client.ping()
+            assert sorted((repr(data), is_binary) for data, is_binary, _ in events) == [
+                ("'early'", False),
+                ("'text'", False),
+                (r"b'\x00\xff'", True),
+            ]
+            assert (await client.get_stats())["total"] == 4
     finally:
         node.kill()
 
