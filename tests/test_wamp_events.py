@@ -132,12 +132,28 @@ def test_the_buffer_has_a_limit_in_bytes() -> None:
     buffer = EventBuffer(10, 100, True)
     for number in range(3):
         buffer.add(Event("on_message", (number,), 40))
+    buffer.drop()
     assert (len(buffer), buffer.size, buffer.dropped) == (2, 80, 1)
     buffer.put_back([Event("on_message", (-2,), 5), Event("on_message", (-1,), 5)])
+    buffer.drop()
     assert [buffer.take().arguments[0] for _ in range(4)] == [-2, -1, 1, 2]
     assert (len(buffer), buffer.size) == (0, 0)
     buffer.add(Event("on_message", (9,), 101))
+    buffer.drop()
     assert (len(buffer), buffer.size, buffer.dropped) == (0, 0, 2)
+
+
+def test_without_a_buffer_only_what_can_be_published_at_once_is() -> None:
+    """A size of 0 keeps nothing for later, and takes nothing from a router that is there."""
+    scene = Scene(publish=["message"], event_buffer_size=0)
+    scene.memory.server.peers[0].send("now")
+    scene.memory.settle()
+    scene.offered.lose()
+    scene.memory.server.peers[0].send("while it is away")
+    scene.memory.settle()
+    scene.offered.join()
+    assert published(scene) == [("on_message", "now", False, 0)]
+    scene.close()
 
 
 def test_what_was_not_acknowledged_is_published_again() -> None:

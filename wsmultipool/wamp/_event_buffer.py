@@ -48,17 +48,15 @@ class EventBuffer:
         return len(self._events)
 
     def add(self, event: Event) -> None:
-        """Hold an event behind all others, or drop what is too much."""
+        """Hold an event behind all others."""
         self._events.append(event)
         self.size += event.size
-        self._drop()
 
     def put_back(self, events: Iterable[Event]) -> None:
-        """Hold events before all others, in their order, or drop what is too much."""
+        """Hold events before all others, in their order."""
         for event in reversed(list(events)):
             self._events.appendleft(event)
             self.size += event.size
-        self._drop()
 
     def take(self) -> Event:
         """
@@ -70,7 +68,8 @@ class EventBuffer:
         self.size -= event.size
         return event
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
+        """Drop what is too much; it may stay until all was published that can be at once."""
         while len(self._events) > self._most or self.size > self._most_bytes:
             event = self._events.popleft() if self._drop_oldest else self._events.pop()
             self.size -= event.size

@@ -110,6 +110,7 @@ class Publisher:
         self._publish = None
         under_way, self._under_way = self._under_way, {}
         self._buffer.put_back(under_way.values())
+        self._buffer.drop()
         self._warn_of_dropping()
 
     def stop(self) -> None:
@@ -126,8 +127,9 @@ class Publisher:
 
     def _hold(self, event: Event) -> None:
         self._buffer.add(event)
-        self._warn_of_dropping()
         self._go_on()
+        self._buffer.drop()
+        self._warn_of_dropping()
 
     def _go_on(self) -> None:
         if self._going_on:
