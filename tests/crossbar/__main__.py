@@ -3,7 +3,7 @@ The figures of the documentation: C{tox -e figures}, or, where C{WSMULTIPOOL_CRO
 C{python -m tests.crossbar [seconds]}.
 
 Each is measured in short turns, a pool and the bare procedure after each other, so that whatever
-else the machine does is shared by both; what is shown is the median of the turns.
+else the machine does is shared by both.  Ratios are those of one turn; what is shown is the median.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..integration.peers import install_node_server, node_server
 from .callers import both_offered, calling, component_process, helper_process
 from .node import PREFIX, TICKETS, Node
 
-TURNS = 5
+TURNS = 7
 AT_ONCE = 48
 BATCH = 100
 PAYLOAD = b"x" * 256
@@ -47,9 +47,9 @@ async def rate(call: Callable[[], Deferred[Any]], seconds: float, at_once: int =
     return done / (perf_counter() - begun)
 
 
-async def measure(node: Node, processes: int, seconds: float) -> dict[str, float]:
+async def measure(node: Node, processes: int, seconds: float) -> dict[str, list[float]]:
     """
-    Return medians of calls, and of messages, per second.
+    Return calls, and messages, per second, of each turn.
     """
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(node_server(mode="count"))
@@ -61,23 +61,43 @@ async def measure(node: Node, processes: int, seconds: float) -> dict[str, float
         caller, client = await stack.enter_async_context(calling(node, retry=True))
         if processes == 2:
             await both_offered(client)
-        verbs: dict[str, Callable[[], Deferred[Any]]] = {
-            "echo": lambda: caller.session.call(f"{PREFIX}.echo", PAYLOAD),
-            "send": lambda: client.send(PAYLOAD),
-            "send, confirmed": lambda: client.send(PAYLOAD, confirm=True),
+        verbs: dict[str, tuple[Callable[[], Deferred[Any]], int]] = {
+            "echo": (lambda: caller.session.call(f"{PREFIX}.echo", PAYLOAD), AT_ONCE),
+            "send": (lambda: client.send(PAYLOAD), AT_ONCE),
+            "send, confirmed": (lambda: client.send(PAYLOAD, confirm=True), AT_ONCE),
+            "send_many": (lambda: client.send_many([PAYLOAD] * BATCH), 4),
         }
-        found: dict[str, list[float]] = {name: [] for name in [*verbs, "send_many"]}
+        found: dict[str, list[float]] = {name: [] for name in verbs}
         for _ in range(TURNS):
-            for name, call in verbs.items():
-                found[name].append(await rate(call, seconds))
-            batches = await rate(lambda: client.send_many([PAYLOAD] * BATCH), seconds, 4)
-            found["send_many"].append(batches * BATCH)
-        return {name: median(values) for name, values in found.items()}
+            for name, (call, at_once) in verbs.items():
+                found[name].append(await rate(call, seconds, at_once))
+        found["send_many"] = [batches * BATCH for batches in found["send_many"]]
+        return found
 
 
-async def main(reactor: object, seconds: str = "2") -> None:
+def ratio(these: list[float], those: list[float]) -> str:
     """
-    Measure, and print one line for each number of processes.
+    Show the ratio of two things in the same turn: the median, and the least and the greatest.
+    """
+    ratios = [this / that for this, that in zip(these, those, strict=True)]
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def show(processes: int, found: dict[str, list[float]]) -> None:
+    """
+    Print the figures of one run.
+    """
+    print(f"component processes: {processes}")
+    for name, rates in found.items():
+        unit = "messages" if name == "send_many" else "calls"
+        print(f"  {name}: {median(rates):.0f} {unit} per second")
+    print(f"  send to echo: {ratio(found['send'], found['echo'])}")
+    print(f"  send_many({BATCH}) to send: {ratio(found['send_many'], found['send'])}", flush=True)
+
+
+async def main(reactor: object, seconds: str = "1") -> None:
+    """
+    Measure with one component process, and with two.
     """
     install_node_server()
     with tempfile.TemporaryDirectory() as directory:
@@ -86,17 +106,7 @@ async def main(reactor: object, seconds: str = "2") -> None:
         try:
             node.wait()
             for processes in (1, 2):
-                found = await measure(node, processes, float(seconds))
-                print(
-                    f"{processes} component process(es):"
-                    f" echo {found['echo']:.0f} calls/s,"
-                    f" send {found['send']:.0f} calls/s"
-                    f" (ratio {found['send'] / found['echo']:.2f}),"
-                    f" confirmed {found['send, confirmed']:.0f} calls/s,"
-                    f" send_many({BATCH}) {found['send_many']:.0f} messages/s"
-                    f" ({found['send_many'] / found['send']:.0f} x send)",
-                    flush=True,
-                )
+                show(processes, await measure(node, processes, float(seconds)))
         finally:
             node.kill()
 
