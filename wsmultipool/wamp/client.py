@@ -33,9 +33,10 @@ class PoolClient:
     Calls the procedures of the components that offer a pool, with the verbs of a pool.
 
     What the pool answers with is the same as without a router, exceptions included; what goes wrong
-    on the way is a L{WampError}.  C{broadcast}, C{flush}, C{ping} and C{get_stats} are about the
-    pool of one component, whichever the router chooses; with C{shards}, C{broadcast} and C{flush}
-    are about those of all shards.
+    on the way is a L{WampError<wsmultipool.wamp.WampError>}.
+
+    C{broadcast}, C{flush}, C{ping} and C{get_stats} are about the pool of one component, whichever
+    the router chooses; with C{shards}, C{broadcast} and C{flush} are about those of all shards.
 
     @param source: an C{ApplicationSession}, or a C{Component} that was not started yet, of which
         each session is used in turn.
@@ -102,7 +103,7 @@ class PoolClient:
         @param confirm: wait for the proof that the peer has received it.
         @return: a Deferred that fires with the number of a connection, as that of
             L{wsmultipool.ReconnectingPoolFactory.send}, and fails as that does, or with a
-            L{WampError}.  Cancelling it withdraws the message if it was not taken yet.
+            C{WampError}.  Cancelling it withdraws the message if it was not taken yet.
         @raise TypeError: an argument is of the wrong type.
         @raise ValueError: text can't be UTF-8, or bytes sent as text are not.
         @since: 0.1.0
@@ -163,7 +164,7 @@ class PoolClient:
         Send one message on every open connection of one component; with C{shards}, of every shard.
 
         @return: a Deferred that fires with one entry for each connection, as that of
-            L{wsmultipool.ReconnectingPoolFactory.broadcast}, and fails with a L{WampError}.
+            L{wsmultipool.ReconnectingPoolFactory.broadcast}, and fails with a C{WampError}.
         @raise TypeError: as L{send}.
         @raise ValueError: as L{send}.
         @since: 0.1.0
@@ -181,7 +182,7 @@ class PoolClient:
         C{shards}, that every shard has.
 
         @return: a Deferred that fires when it was, and fails as that of
-            L{wsmultipool.ReconnectingPoolFactory.flush}, or with a L{WampError}.
+            L{wsmultipool.ReconnectingPoolFactory.flush}, or with a C{WampError}.
         @since: 0.1.0
         """
         flushed = self._everywhere("flush", [], _given(timeout=timeout), bool)
@@ -192,7 +193,7 @@ class PoolClient:
         Measure one round trip between the pool of one component and its server.
 
         @return: a Deferred that fires with seconds, and fails as that of
-            L{wsmultipool.ReconnectingPoolFactory.ping}, or with a L{WampError}.
+            L{wsmultipool.ReconnectingPoolFactory.ping}, or with a C{WampError}.
         @since: 0.1.0
         """
         payload = outbound(data, None).data
@@ -207,7 +208,7 @@ class PoolClient:
 
         @param shard: that of this shard.
         @return: a Deferred that fires with what L{wsmultipool.PoolStats.as_dict} returns, and
-            under C{wamp} what was offered, called and published; it fails with a L{WampError}.
+            under C{wamp} what was offered, called and published; it fails with a C{WampError}.
         @since: 0.1.0
         """
         procedure = f"{self._prefix if shard is None else self._shard(shard)}.stats"

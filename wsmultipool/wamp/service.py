@@ -48,8 +48,8 @@ class WampService(PoolService):
     @param on_refused: called when the router refuses the first session for a reason that would not
         change; C{None} to stop the reactor.
     @param reactor: C{None} for the global one.
-    @param options: see L{WampOptions}.
-    @ivar component: the L{PoolComponent}.
+    @param options: see L{WampOptions<wsmultipool.wamp.WampOptions>}.
+    @ivar component: the L{PoolComponent<wsmultipool.wamp.PoolComponent>}.
     @raise TypeError: as L{pool_component}.
     @raise ValueError: as L{pool_component}.
     @since: 0.1.0
