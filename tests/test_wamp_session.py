@@ -31,7 +31,7 @@ class Scene:
         extra = {"url": "ws://feed.test/", "prefix": PREFIX, "pool_size": 2, "cbdir": "/node"}
         self.session: Any = PoolSession(ComponentConfig("realm1", extra))
         self.ready: list[Any] = []
-        self.session.on("ready", self.ready.append)
+        self.session.on("ready", self.ready.append)  # type: ignore[no-untyped-call]
         self.client = PoolClient(self.router.join(), PREFIX, reactor=self.memory.clock)
 
 

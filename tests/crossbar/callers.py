@@ -69,14 +69,14 @@ class Caller:
             "initial_retry_delay": 0.2,
             "max_retry_delay": 1.0,
         }
-        self.component = Component(  # type: ignore[no-untyped-call]
+        self.component = Component(
             transports=[transport],
             realm=REALM,
             authentication={"ticket": {"authid": "app", "ticket": ticket}},
         )
         self.session: Any = None
         self.joined: Deferred[None] = Deferred()
-        self.component.on("join", self._joined)  # type: ignore[no-untyped-call]
+        self.component.on("join", self._joined)
 
     def client(self, **options: Any) -> PoolClient:
         return PoolClient(self.component, PREFIX, **options)
@@ -108,7 +108,7 @@ async def calling(
         session = caller.session
         if session.is_attached():
             session.on("disconnect", lambda *_, **__: closed.callback(None))
-            caller.component.stop()  # type: ignore[no-untyped-call]
+            caller.component.stop()
             await limited(closed, 10)
         # Autobahn lets go of the transport in the next turns.
         await deferLater(reactor, 0.05)
@@ -118,6 +118,6 @@ async def both_offered(client: PoolClient) -> None:
     """
     Call until two components have answered.
     """
-    names = set()
+    names: set[int] = set()
     while len(names) < 2:
         names.add((await client.get_stats())["wamp"]["session"])

@@ -34,7 +34,7 @@ def main() -> None:
     Offer the procedure until told to end.
     """
     given = json.loads(sys.argv[1])
-    component = Component(  # type: ignore[no-untyped-call]
+    component = Component(
         transports=given["router"],
         realm="realm1",
         authentication={"ticket": {"authid": "feed", "ticket": given["ticket"]}},
@@ -47,7 +47,7 @@ def main() -> None:
         print(json.dumps({"event": "listening", "port": 0}), flush=True)
 
     component.register("com.example.feed.echo", RegisterOptions(invoke="roundrobin"))(echo)
-    component.on("ready", ready)  # type: ignore[no-untyped-call]
+    component.on("ready", ready)
     component.start(_installed)
     StandardIO(EndOfInput())
     reactor.run()
