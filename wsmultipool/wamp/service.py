@@ -35,7 +35,7 @@ class WampService(PoolService):
     An L{IService<twisted.application.service.IService>} that starts a pool, offers it to a realm,
     and ends both in good order: no more calls, those under way end, and then the pool closes.
 
-    It takes the place of L{wsmultipool.PoolService}.
+    It takes the place of C{wsmultipool.PoolService}.
 
     @param pool: built with C{start=False}.
     @param url: as of L{pool_component}.
