@@ -8,14 +8,15 @@ else the machine does is shared by both.  Ratios are those of one turn; what is 
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import react
@@ -30,11 +31,43 @@ BATCH = 100
 PAYLOAD = b"x" * 256
 
 
-async def rate(call: Callable[[], Deferred[Any]], seconds: float, at_once: int = AT_ONCE) -> float:
+class Rate(NamedTuple):
     """
-    Return calls per second, with so many under way.
+    What one turn has found.
+
+    @ivar per_second: by the clock.
+    @ivar per_processor: by second of processor time, of all processes that take part together.
+    """
+
+    per_second: float
+    per_processor: float
+
+
+def processor_time() -> float:
+    """
+    Return the seconds that this process has taken, with all that it has started, and they.
+    """
+    taken: dict[int, tuple[int, float]] = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = file.read_text().rpartition(")")[2].split()
+            ticks = int(fields[11]) + int(fields[12])
+            taken[int(file.parent.name)] = (int(fields[1]), ticks / os.sysconf("SC_CLK_TCK"))
+
+    def is_ours(process: int) -> bool:
+        while process in taken and process != os.getpid():
+            process = taken[process][0]
+        return process == os.getpid()
+
+    return sum(seconds for process, (_, seconds) in taken.items() if is_ours(process))
+
+
+async def rate(call: Callable[[], Deferred[Any]], seconds: float, at_once: int = AT_ONCE) -> Rate:
+    """
+    Make calls for so long, with so many under way.
     """
     done = 0
+    busy = processor_time()
     begun = perf_counter()
 
     async def one_after_another() -> None:
@@ -44,10 +77,11 @@ async def rate(call: Callable[[], Deferred[Any]], seconds: float, at_once: int =
             done += 1
 
     await gatherResults([Deferred.fromCoroutine(one_after_another()) for _ in range(at_once)])
-    return done / (perf_counter() - begun)
+    taken = perf_counter() - begun
+    return Rate(done / taken, done / (processor_time() - busy))
 
 
-async def measure(node: Node, processes: int, seconds: float) -> dict[str, list[float]]:
+async def measure(node: Node, processes: int, seconds: float) -> dict[str, list[Rate]]:
     """
     Return calls, and messages, per second, of each turn.
     """
@@ -67,30 +101,39 @@ async def measure(node: Node, processes: int, seconds: float) -> dict[str, list[
             "send, confirmed": (lambda: client.send(PAYLOAD, confirm=True), AT_ONCE),
             "send_many": (lambda: client.send_many([PAYLOAD] * BATCH), 4),
         }
-        found: dict[str, list[float]] = {name: [] for name in verbs}
+        found: dict[str, list[Rate]] = {name: [] for name in verbs}
         for _ in range(TURNS):
             for name, (call, at_once) in verbs.items():
                 found[name].append(await rate(call, seconds, at_once))
-        found["send_many"] = [batches * BATCH for batches in found["send_many"]]
+        found["send_many"] = [
+            Rate(*(batches * BATCH for batches in each)) for each in found["send_many"]
+        ]
         return found
 
 
-def ratio(these: list[float], those: list[float]) -> str:
+def ratio(these: list[Rate], those: list[Rate]) -> str:
     """
     Show the ratio of two things in the same turn: the median, and the least and the greatest.
     """
-    ratios = [this / that for this, that in zip(these, those, strict=True)]
-    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    shown = []
+    for by, place in (("by the clock", 0), ("by processor time", 1)):
+        ratios = [this[place] / that[place] for this, that in zip(these, those, strict=True)]
+        shown.append(f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) {by}")
+    return ", ".join(shown)
 
 
-def show(processes: int, found: dict[str, list[float]]) -> None:
+def show(processes: int, found: dict[str, list[Rate]]) -> None:
     """
     Print the figures of one run.
     """
     print(f"component processes: {processes}")
     for name, rates in found.items():
         unit = "messages" if name == "send_many" else "calls"
-        print(f"  {name}: {median(rates):.0f} {unit} per second")
+        by_clock, by_processor = (median(each) for each in zip(*rates, strict=True))
+        print(
+            f"  {name}: {by_clock:.0f} {unit} per second,"
+            f" {by_processor:.0f} per second of processor time"
+        )
     print(f"  send to echo: {ratio(found['send'], found['echo'])}")
     print(f"  send_many({BATCH}) to send: {ratio(found['send_many'], found['send'])}", flush=True)
 
