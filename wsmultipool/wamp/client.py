@@ -7,7 +7,7 @@ The caller's side: a pool somewhere behind a router, used like a pool.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from twisted.internet.defer import Deferred, DeferredList, FirstError
 from twisted.internet.interfaces import IReactorTime
@@ -143,10 +143,10 @@ class PoolClient:
             raise TypeError("messages: a sequence of messages is wanted, not one message")
         if keys is not None and (key is not None or len(keys) != len(messages)):
             raise ValueError("keys: one for each message is wanted, and no key besides")
-        each_key = [key] * len(messages) if keys is None else list(keys)
-        for one in each_key:
+        for one in [key] if keys is None else keys:
             _check_key(one)
-        batch = [outbound(data, binary) for data in messages]
+        each_key = [key] * len(messages) if keys is None else list(keys)
+        batch = _outbound_many(messages, binary)
         options = _given(timeout=timeout, confirm=confirm or None)
         if not batch:
             return Deferred.fromCoroutine(_nothing())
@@ -253,8 +253,11 @@ class PoolClient:
     ) -> list[tuple[bool, int | Failure]]:
         results: list[Any] = [None] * len(batch)
         places: dict[str, list[int]] = {}
-        for place, key in enumerate(keys):
-            places.setdefault(self._of(key), []).append(place)
+        if self._shards:
+            for place, key in enumerate(keys):
+                places.setdefault(self._of(key), []).append(place)
+        else:
+            places[self._prefix] = list(range(len(batch)))
 
         async def to_one(prefix: str, of_these: list[int]) -> None:
             entries = await self._batch(
@@ -295,9 +298,12 @@ class PoolClient:
             answer = await self._calls.call(procedure, [messages], of_these, list)
             failed = []
             for place, entry in zip(left, answer, strict=True):
-                entries[place] = self._entry(entry)
-                succeeded, result = entries[place]
-                if not succeeded and may_be_repeated(result.value, confirm):
+                if type(entry) is int:
+                    entries[place] = (True, entry)
+                    continue
+                error = self._calls.error_of(entry)
+                entries[place] = (False, Failure(error))
+                if may_be_repeated(error, confirm):
                     failed.append(place)
             left = failed
             if failed and self._retry:
@@ -326,11 +332,18 @@ def _lists(**lists: list[Any]) -> dict[str, Any]:
     """Make one value of those that are all the same."""
     given: dict[str, Any] = {}
     for name, values in lists.items():
-        if any(value != values[0] or type(value) is not type(values[0]) for value in values):
+        if values.count(values[0]) != len(values):
             given[name] = values
         elif values[0] is not None:
             given[name] = values[0]
     return given
+
+
+def _outbound_many(messages: Sequence[SendData], binary: bool | None) -> list[Outbound]:
+    if binary is None and all(type(data) is bytes for data in messages):
+        # Nothing about them needs a look.
+        return [Outbound(data, None) for data in cast("Sequence[bytes]", messages)]
+    return [outbound(data, binary) for data in messages]
 
 
 def _check_key(key: object) -> None:
