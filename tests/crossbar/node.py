@@ -89,7 +89,12 @@ class Node:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": str(self._directory / "path")},
+                # Unbuffered, as we wait for what it prints.
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(self._directory / "path"),
+                    "PYTHONUNBUFFERED": "1",
+                },
                 cwd=self._directory,
             )
 
