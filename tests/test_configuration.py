@@ -248,3 +248,37 @@ def test_keeping() -> None:
     kept = following.keeping(["name", "origin"], present)
     assert kept.values == {"url": [URL], "name": "a", "drain": 2.0}
     assert kept.drain == 2.0
+
+
+# A WAMP router
+
+ROUTER = {"url": [URL], "wamp_url": ["ws://router.test/"], "realm": "realm1"}
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"url": [URL], "realm": "realm1"}, "realm needs wamp_url"),
+        ({"url": [URL], "wamp_shard": [1]}, "wamp_shard needs wamp_url"),
+        ({"url": [URL], "wamp_url": ["ws://router.test/"]}, "realm is missing: wamp_url needs it"),
+        (ROUTER, "wamp_prefix is missing: wamp_url needs it"),
+        (
+            {**ROUTER, "wamp_prefix": "feed", "wamp_authid": "feed"},
+            "wamp_authid and wamp_ticket_file need each other",
+        ),
+    ],
+)
+def test_what_a_router_needs(values: Values, text: str) -> None:
+    """An option for a router that is missing, or makes no sense without one, is named."""
+    assert refusal(values) == text
+
+
+def test_a_router_with_a_ticket(tmp_path: Path) -> None:
+    """The ticket comes from a file, and is shown nowhere."""
+    path = secret_file(tmp_path, "secret\n")
+    given = {**ROUTER, "wamp_prefix": "feed", "wamp_authid": "me", "wamp_ticket_file": path}
+    made = Configuration.of(given)
+    assert made.wamp is not None
+    assert made.wamp["authentication"] == {"ticket": {"authid": "me", "ticket": "secret"}}
+    assert (made.wamp["url"], made.wamp["invoke"]) == (["ws://router.test/"], "roundrobin")
+    assert "secret" not in repr(made)

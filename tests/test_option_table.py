@@ -83,7 +83,7 @@ def test_what_may_be_given_several_times() -> None:
     """URLs, subprotocols, headers, origins and hosts come in numbers."""
     assert {option.name for option in OPTIONS if option.repeatable} == {
         *("url", "subprotocol", "header", "header_file", "allow_origin", "allow_host"),
-        "client_subprotocol",
+        *("client_subprotocol", "wamp_url", "wamp_shard", "wamp_publish"),
     }
 
 

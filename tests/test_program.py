@@ -18,6 +18,7 @@ from zope.interface import implementer
 from wsmultipool import ReconnectingPoolFactory
 from wsmultipool.service.configuration import Configuration, Source
 from wsmultipool.service.log_level import set_log_level
+from wsmultipool.service.option_values import ConfigurationError
 from wsmultipool.service.program import CannotStart, Program
 from wsmultipool.testing import MemoryPool
 
@@ -321,3 +322,24 @@ def test_a_second_interrupt_ends_at_once(lines: list[str]) -> None:
     assert stopped == [None]
     assert lines[0] == "error: Told to end at once"
     assert program.status == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "text"),
+    [
+        ("wamp_prefix", "no prefix", "wamp_prefix must be words"),
+        ("wamp_url", ["http://router.test/"], "wamp_url must"),
+        ("wamp_url", ["ws://router.test/?token=secret"], "wamp_url must have neither credentials"),
+        ("realm", " ", "realm must not be empty"),
+        ("wamp_concurrency", 0, "wamp_concurrency must be at least 1"),
+    ],
+)
+def test_a_mistake_about_the_router_is_named(option: str, value: object, text: str) -> None:
+    """A mistake that only the component can see is told by the name the operator knows."""
+    said = {
+        **{"url": ["ws://feed.test/"], "wamp_url": ["ws://router.test/"], "realm": "realm1"},
+        **{"wamp_prefix": "feed", option: value},
+    }
+    with pytest.raises(ConfigurationError, match=text) as raised:
+        InMemory(MemoryReactorClock(), Source(said))
+    assert "secret" not in str(raised.value)

@@ -25,6 +25,10 @@ __all__ = ["Configuration", "Source"]
 
 _T = TypeVar("_T")
 
+_WAMP_NAMES = (
+    *("realm", "wamp_prefix", "wamp_authid", "wamp_ticket_file", "wamp_invoke"),
+    *("wamp_concurrency", "wamp_shard", "wamp_publish"),
+)
 _TLS_NAMES = ("ca", "cert", "key", "server_name", "insecure")
 # Headers that carry a secret by their nature.
 _SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization"}
@@ -60,8 +64,9 @@ class Source:
                 " in the list of processes: put it into a file"
             )
         files = _several(values, "header_file")
-        if "token_file" in values:
-            files = [*files, _one(values, "token_file")]
+        for name in ("token_file", "wamp_ticket_file"):
+            if name in values:
+                files = [*files, _one(values, name)]
         if self.config is not None and list(_with_secrets(values)):
             files = [*files, self.config]
         for path in files:
@@ -82,6 +87,8 @@ class Configuration:
     @ivar listen: the endpoint it listens on.
     @ivar http: the endpoint of the status page; C{None} for no page.
     @ivar min_ready: connections that must be open to be ready.
+    @ivar wamp: the arguments of L{pool_component<wsmultipool.wamp.pool_component>}; C{None} for no
+        router.
     @ivar drain: seconds to go on delivering at the end.
     @ivar log_level: the least important that is logged.
     @ivar warnings: what the operator should be told.
@@ -96,6 +103,7 @@ class Configuration:
     listen: str | None = None
     http: str | None = None
     min_ready: int = 1
+    wamp: Mapping[str, Any] | None = field(default=None, repr=False)
     drain: float
     log_level: str
     warnings: tuple[str, ...] = ()
@@ -134,6 +142,7 @@ class Configuration:
             listen=_endpoint(values, "listen"),
             http=_endpoint(values, "http"),
             min_ready=_min_ready(values),
+            wamp=_wamp(values),
             drain=_drain(values),
             log_level=_one(values, "log_level"),
             warnings=warnings,
@@ -234,6 +243,35 @@ def _relay(values: Values) -> RelayOptions | None:
     relay = _checked(RelayOptions, **options)
     _checked(check_exposure, exposure_of_description(listen), relay)
     return relay
+
+
+def _wamp(values: Values) -> dict[str, Any] | None:
+    if not values.get("wamp_url"):
+        for name in _WAMP_NAMES:
+            if name in values:
+                raise ConfigurationError(f"{name} needs wamp_url")
+        return None
+    for name in ("realm", "wamp_prefix"):
+        if name not in values:
+            raise ConfigurationError(f"{name} is missing: wamp_url needs it")
+    if ("wamp_authid" in values) != ("wamp_ticket_file" in values):
+        raise ConfigurationError("wamp_authid and wamp_ticket_file need each other")
+    authentication = None
+    if "wamp_ticket_file" in values:
+        ticket = read_text(_one(values, "wamp_ticket_file"), "wamp_ticket_file").strip()
+        authentication = {"ticket": {"authid": _one(values, "wamp_authid"), "ticket": ticket}}
+    arguments = {
+        "url": _several(values, "wamp_url"),
+        "realm": _one(values, "realm"),
+        "prefix": _one(values, "wamp_prefix"),
+        "authentication": authentication,
+        "invoke": _one(values, "wamp_invoke"),
+        "concurrency": _one(values, "wamp_concurrency"),
+        "shards": values.get("wamp_shard", ()),
+    }
+    if "wamp_publish" in values:
+        arguments["publish"] = values["wamp_publish"]
+    return arguments
 
 
 def _header_lines(values: Values) -> Iterator[tuple[str, str]]:

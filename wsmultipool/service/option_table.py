@@ -326,6 +326,61 @@ _WEB = (
         help="connections that must be open for /readyz to say so",
     ),
 )
+_WAMP = (
+    Option(
+        name="wamp_url",
+        kind="text",
+        metavar="URL",
+        repeatable=True,
+        help="a WAMP router, such as Crossbar.io, to offer the pool to: ws:// or wss://; several"
+        " are tried in turn",
+    ),
+    Option(name="realm", kind="text", metavar="REALM", help="the realm of the router to join"),
+    Option(
+        name="wamp_prefix",
+        kind="text",
+        metavar="URI",
+        help="what procedures, topics and errors begin with, such as com.example.feed",
+    ),
+    Option(
+        name="wamp_authid", kind="text", metavar="NAME", help="whose the ticket for the router is"
+    ),
+    Option(
+        name="wamp_ticket_file",
+        kind="text",
+        metavar="FILE",
+        help="a file with that ticket",
+    ),
+    Option(
+        name="wamp_invoke",
+        kind="choice",
+        metavar="roundrobin|random|first|last|single",
+        choices=("roundrobin", "random", "first", "last", "single"),
+        default="roundrobin",
+        help="how the router chooses between all that offer the same prefix",
+    ),
+    Option(
+        name="wamp_concurrency",
+        kind="integer",
+        metavar="N",
+        help="calls of one procedure at once; what the pool can hold if not given",
+    ),
+    Option(
+        name="wamp_shard",
+        kind="integer",
+        metavar="N",
+        repeatable=True,
+        help="a shard to offer as well, from 0",
+    ),
+    Option(
+        name="wamp_publish",
+        kind="choice",
+        metavar="message|open|close|ready|empty",
+        choices=("message", "open", "close", "ready", "empty"),
+        repeatable=True,
+        help="an event to publish; all if not given",
+    ),
+)
 _PROGRAM = (
     Option(
         name="drain",
@@ -353,6 +408,7 @@ GROUPS: tuple[Group, ...] = (
     Group("messages on their way to the server", _QUEUE),
     Group("the relay for local programs", _RELAY),
     Group("status page and metrics", _WEB),
+    Group("a WAMP router that calls come from", _WAMP),
     Group("the program", _PROGRAM),
 )
 OPTIONS: tuple[Option, ...] = tuple(option for group in GROUPS for option in group.options)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IStreamServerEndpoint
     from twisted.python.failure import Failure
 
+    from ..wamp import PoolComponent
     from .configuration import Configuration, Source
     from .web import StatusService
 
@@ -60,6 +61,7 @@ class Program(Service):
     @ivar pool: the pool.
     @ivar relay: takes connections of local programs; C{None} without C{--listen}.
     @ivar web: serves the status page; C{None} without C{--http}.
+    @ivar wamp: offers the pool to a WAMP router; C{None} without C{--wamp-url}.
     @ivar status: for the process to end with: 0; or 1, if it could not start, or if something was
         left that was not delivered.
     @ivar daemon: whether the process that was started is another one, which waits to hear how that
@@ -83,6 +85,7 @@ class Program(Service):
         self.pool = self._build(self._build_pool, configuration)
         self.relay = self._build(self._build_relay, configuration)
         self.web = self._build(self._build_web, configuration)
+        self.wamp = self._build(self._build_wamp, configuration)
         self._losses = LossWatch(self.pool)
 
     # What it consists of
@@ -127,6 +130,20 @@ class Program(Service):
             min_ready=configuration.min_ready,
             relay=self.relay,
         )
+
+    def _build_wamp(self, configuration: Configuration) -> PoolComponent | None:
+        if configuration.wamp is None:
+            return None
+        from ..wamp import pool_component
+
+        try:
+            return pool_component(self.pool, **configuration.wamp)
+        except (TypeError, ValueError) as error:
+            # The component knows its options by shorter names.
+            text = str(error)
+            raise ConfigurationError(
+                text if text.startswith("realm ") else f"wamp_{text}"
+            ) from None
 
     def _endpoint(self, name: str, description: str) -> IStreamServerEndpoint:
         try:
@@ -173,6 +190,8 @@ class Program(Service):
         self.pool.on("pool:empty", self._watch_for_exhaustion)
         self._watch_for_exhaustion()
         self.pool.start()
+        if self.wamp is not None:
+            self.wamp.start(self._reactor).addErrback(self._not_let_in)
         handle_signals(self._reactor, self._told_to_end, self.reload)
 
     def _fronts(self) -> Iterator[Any]:
@@ -194,6 +213,9 @@ class Program(Service):
 
     def _can_not_listen(self, failure: Failure, name: str) -> None:
         self._fail("{name}: {error}", name=name, error=failure.getErrorMessage())
+
+    def _not_let_in(self, failure: Failure) -> None:
+        self._fail("wamp: {error}", error=failure.getErrorMessage())
 
     def _fail(self, message: str, **details: object) -> None:
         """End as soon as there is something to end."""
@@ -272,6 +294,8 @@ class Program(Service):
         left = 0
         self._losses.stop()
         self.pool.off("pool:empty", self._watch_for_exhaustion)
+        if self.wamp is not None:
+            await self.wamp.close(drain=drain)
         if self.relay is not None:
             failed = self.relay.get_stats().failed_messages
             await self.relay.stopService()
