@@ -276,7 +276,8 @@ def test_what_a_router_needs(values: Values, text: str) -> None:
 def test_a_router_with_a_ticket(tmp_path: Path) -> None:
     """The ticket comes from a file, and is shown nowhere."""
     path = secret_file(tmp_path, "secret\n")
-    given = {**ROUTER, "wamp_prefix": "feed", "wamp_authid": "me", "wamp_ticket_file": path}
+    ticket = {"wamp_authid": "me", "wamp_ticket_file": path}
+    given: Values = {**ROUTER, "wamp_prefix": "feed", **ticket}
     made = Configuration.of(given)
     assert made.wamp is not None
     assert made.wamp["authentication"] == {"ticket": {"authid": "me", "ticket": "secret"}}

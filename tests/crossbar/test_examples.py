@@ -51,7 +51,7 @@ async def test_twistd_with_options(crossbar: Node, start: Start, tmp_path: Path)
     server = await start(node_server())
     ticket = tmp_path / "ticket"
     ticket.write_text(TICKETS["feed"])
-    options = [
+    options: list[str | Path] = [
         *("wsmultipool", "--url", server.url, "--wamp-url", crossbar.url),
         *("--wamp-prefix", PREFIX, "--wamp-authid", "feed", "--wamp-ticket-file", ticket),
     ]
