@@ -283,3 +283,14 @@ def test_a_router_with_a_ticket(tmp_path: Path) -> None:
     assert made.wamp["authentication"] == {"ticket": {"authid": "me", "ticket": "secret"}}
     assert (made.wamp["url"], made.wamp["invoke"]) == (["ws://router.test/"], "roundrobin")
     assert "secret" not in repr(made)
+
+
+def test_a_router_without_a_ticket() -> None:
+    """Nothing to authenticate with is anonymous; what is published can be chosen."""
+    made = Configuration.of({**ROUTER, "wamp_prefix": "feed", "wamp_publish": ["open", "close"]})
+    assert made.wamp is not None
+    assert made.wamp["authentication"] is None
+    assert made.wamp["publish"] == ["open", "close"]
+    everything = Configuration.of({**ROUTER, "wamp_prefix": "feed"})
+    assert everything.wamp is not None
+    assert "publish" not in everything.wamp
