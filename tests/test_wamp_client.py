@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from autobahn.wamp.message import Yield
-from twisted.internet.defer import CancelledError
+from autobahn.wamp.types import ComponentConfig
+from twisted.internet.defer import CancelledError, Deferred
 
 from wsmultipool import PoolClosed
 from wsmultipool.testing import MemoryPool
@@ -24,10 +25,12 @@ from wsmultipool.wamp import (
     WampError,
     shard_of,
 )
+from wsmultipool.wamp._sessions import ComponentSession
 
 from .support import error_of, outcome
 from .wamp_support import PREFIX, Offered, Scene
 
+SESSION = ComponentConfig("realm1", {})
 MAX = "crossbar.error.max_concurrency_reached"
 
 
@@ -116,6 +119,84 @@ def test_a_lost_router_is_told_to_its_callers(clean: bool) -> None:
     (failure,) = sent
     assert failure.check(CallLost)
     assert failure.value.may_have_been_sent
+    scene.close()
+
+
+def test_a_callback_may_cancel_other_calls() -> None:
+    """Whoever gives everything up when the first call is lost hinders no other from being told."""
+    scene = Scene()
+    scene.router.holding = (Yield,)
+    first, second, third = (scene.client.send("x") for _ in range(3))
+    sent = [outcome(second), outcome(third)]
+    first.addErrback(lambda _: second.cancel())
+    scene.session._transport.abort()
+    assert [failure.type for (failure,) in sent] == [CancelledError, CallLost]
+    scene.close()
+
+
+class SlowToLeave(ComponentSession):
+    """
+    A session of an application that takes its time when it ends.
+    """
+
+    def onLeave(self, details: object) -> Any:
+        return Deferred[None]()
+
+
+def test_a_session_that_takes_its_time_to_leave() -> None:
+    """Its calls may have been sent, whatever Autobahn makes them fail with."""
+    scene = Scene()
+    client = PoolClient(scene.router.join(SlowToLeave(SESSION)), PREFIX, reactor=scene.memory.clock)
+    scene.router.holding = (Yield,)
+    sent = outcome(client.send("x"))
+    client._calls._session._transport.abort()
+    (failure,) = sent
+    assert failure.check(CallLost)
+    assert failure.value.may_have_been_sent
+    scene.close()
+
+
+def test_a_call_may_be_cancelled_at_any_moment() -> None:
+    """Also when its transport is gone and nobody has been told yet."""
+    scene = Scene()
+    session = scene.router.join()
+    client = PoolClient(session, PREFIX, reactor=scene.memory.clock)
+    scene.router.holding = (Yield,)
+    sending = client.send("x")
+    sent = outcome(sending)
+    link, session._transport = session._transport, None
+    sending.cancel()
+    assert sent[0].check(CancelledError)
+    link.abort()
+    scene.close()
+
+
+def test_a_cancelled_batch_is_a_cancelled_call() -> None:
+    """Its Deferred fails as any other, so that C{addTimeout} works with it; nobody logs it."""
+    for shards in (0, 1):
+        scene = Scene(client={"shards": shards}, shards=[0])
+        scene.memory.server.refuse()
+        for peer in scene.memory.server.open_peers:
+            peer.drop()
+        scene.memory.settle()
+        sending = scene.client.send_many(["x", "y"], keys=["k", None])
+        sent = outcome(sending)
+        scene.memory.settle()
+        assert scene.memory.pool.get_stats().queued_messages == 2
+        sending.cancel()
+        scene.memory.settle()
+        assert scene.memory.pool.get_stats().queued_messages == 0
+        assert sent[0].check(CancelledError)
+        scene.close()
+
+
+@pytest.mark.parametrize("serializer", ["cbor", "json"])
+def test_any_key_can_travel(serializer: str) -> None:
+    """A key that begins with NUL, which JSON takes for binary, does not end the session."""
+    scene = Scene(serializer=serializer)
+    assert scene.result(scene.client.send("x", key="\0k")) in (0, 1)
+    assert scene.result(scene.client.send_many(["x"], key="\0k")) in ([(True, 0)], [(True, 1)])
+    assert scene.session.is_attached()
     scene.close()
 
 
@@ -278,6 +359,43 @@ def test_making_again_has_an_end() -> None:
     assert sent == []
     scene.memory.advance(3)
     assert sent[0].check(TooManyCalls)
+    scene.close()
+
+
+def test_what_may_have_been_sent_stays_so() -> None:
+    """An attempt that could not be made does not hide that one before it may have succeeded."""
+    scene = Scene(client={"retry": True, "retry_timeout": 5.0})
+    scene.router.holding = (Yield,)
+    sent = outcome(scene.client.send("x", confirm=True))
+    batch = outcome(scene.client.send_many(["y"], confirm=True))
+    scene.memory.settle()
+    scene.offered.lose()
+    scene.memory.advance(10)
+    ((_, of_batch),) = batch[0]
+    for failure in (sent[0], of_batch):
+        assert failure.check(CallLost)
+        assert failure.value.may_have_been_sent
+    scene.close()
+
+
+def test_the_last_attempt_of_a_batch_is_what_counts() -> None:
+    """A message that was not sent at first, and perhaps later, is not told to be unsent."""
+    scene, other = two_components({"retry": True})
+    original = scene.memory.pool.send
+    scene.memory.pool.send = (  # type: ignore[method-assign]
+        lambda data, **options: _failing() if data == "b" else original(data, **options)
+    )
+    sent = outcome(scene.client.send_many(["a", "b"]))
+    scene.router.holding = (Yield,)
+    scene.memory.advance(1)
+    assert received(other) == [b"b"]
+    other.lose()
+    scene.memory.advance(1)
+    (first, second), *_ = sent
+    assert first[0]
+    assert second[1].check(CallLost)
+    assert second[1].value.may_have_been_sent
+    other.memory.close()
     scene.close()
 
 

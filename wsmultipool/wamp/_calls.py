@@ -89,6 +89,8 @@ class Calls:
             return fail(CallLost("there is no session with a router", False))
         try:
             answer: Deferred[Any] = session.call(procedure, *arguments, **options)
+        except (TransportLost, Disconnected):
+            return fail(CallLost("there is no session with a router", False))
         except Exception:
             return fail(self._explained(Failure(), procedure))
         result: Deferred[Any] = Deferred(self._withdraw)
@@ -108,10 +110,11 @@ class Calls:
         return from_wire(str(entry["error"]).removeprefix(self._errors), dict(entry["kwargs"]))
 
     def _withdraw(self, result: Deferred[Any]) -> None:
-        # Whatever the router says to that, the caller has not waited for it.
+        # Whatever the router says to that, the caller has not waited for it.  Nor for what Autobahn
+        # says when the transport is gone: an AttributeError.
         answer = self._under_way.pop(result, None)
         if answer is not None:
-            with suppress(TransportLost, Disconnected):
+            with suppress(Exception):
                 answer.cancel()
 
     def _answered(
@@ -136,8 +139,9 @@ class Calls:
     def _left(self, session: Any, *_: object, **__: object) -> None:
         if session is not self._session:
             return  # an earlier one, whose transport takes longer to close
-        under_way, self._under_way = self._under_way, {}
-        for result in under_way:
+        # What is told of one may cancel others, which are gone from here then.
+        while self._under_way:
+            result, _ = self._under_way.popitem()
             result.errback(CallLost("the router was lost", True))
 
     def _explained(self, failure: Failure, procedure: str) -> BaseException:
@@ -146,7 +150,8 @@ class Calls:
             case ApplicationError():
                 return self._of_uri(error.error, error.kwargs, procedure)
             case TransportLost() | Disconnected():
-                return CallLost("there is no session with a router", False)
+                # It was under way: what could not be sent at all does not come here.
+                return CallLost("the router was lost", True)
             case SerializationError() | PayloadExceededError():
                 # Its text would show what was to be sent.
                 return InvalidArgument("the arguments can't be sent to the router")

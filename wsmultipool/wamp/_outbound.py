@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 from ..messages import SendData
 
-__all__ = ["Outbound", "outbound"]
+__all__ = ["Key", "Outbound", "outbound", "outbound_key"]
+
+Key = str | bytes | int
+"""What a key may be, when it has to cross a router."""
 
 
 class Outbound(NamedTuple):
@@ -50,3 +53,15 @@ def outbound(data: SendData, binary: bool | None) -> Outbound:
         except UnicodeDecodeError as error:
             raise ValueError(f"data: bytes sent as text must be UTF-8: {error.reason}") from None
     return Outbound(octets, binary)
+
+
+def outbound_key(key: Key | None) -> Key | None:
+    """
+    @return: the key as it travels.  Bytes and the same text mean the same shard.
+    @raise TypeError: C{key} is none that can travel.
+    """
+    if isinstance(key, bool) or not isinstance(key, str | bytes | int | None):
+        raise TypeError(f"key: str, bytes or int is wanted, not {type(key).__name__}")
+    if isinstance(key, str) and key.startswith("\0"):
+        return key.encode()
+    return key

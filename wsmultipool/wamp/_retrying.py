@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
@@ -15,7 +15,7 @@ from ..backoff import ExponentialBackoff
 from ..errors import DeliveryUnknown, PoolClosed, PoolExhausted
 from .errors import CallLost, CallTimeout, NotOffered, TooManyCalls, WampError
 
-__all__ = ["may_be_repeated", "retrying"]
+__all__ = ["may_be_repeated", "may_have_been_sent", "retrying"]
 
 _T = TypeVar("_T")
 
@@ -31,12 +31,17 @@ def may_be_repeated(error: BaseException, twice: bool) -> bool:
 
     @param twice: whether its messages may be sent twice.
     """
-    if isinstance(error, DeliveryUnknown):
-        # The pool itself has done that, as often as it may.  Unless it has ended meanwhile.
-        return False
-    if not isinstance(error, _PASSING):
-        return False
-    return twice or not (isinstance(error, WampError) and error.may_have_been_sent)
+    # Not DeliveryUnknown: the pool itself has done that, as often as it may.
+    return isinstance(error, _PASSING) and (twice or not may_have_been_sent(error))
+
+
+def may_have_been_sent(error: BaseException) -> bool:
+    """
+    Say whether an attempt that has failed with this may have sent something.
+    """
+    if isinstance(error, WampError):
+        return error.may_have_been_sent
+    return isinstance(error, DeliveryUnknown)
 
 
 async def retrying(
@@ -47,14 +52,22 @@ async def retrying(
 
     @param twice: whether a message may be sent twice.
     @param seconds: after so long, the next failure is final.
-    @raise Exception: what the last attempt has failed with.
+    @raise Exception: what the last attempt has failed with; or, if that has certainly sent nothing
+        and one before it may have, what that has failed with.
     """
+    unsure: Exception | None = None
     end = reactor.seconds() + seconds
     backoff = ExponentialBackoff(_FIRST_DELAY, _MAX_DELAY)
     while True:
         try:
             return await attempt()
+        except CancelledError:
+            raise
         except Exception as error:
+            if may_have_been_sent(error):
+                unsure = error
             if not may_be_repeated(error, twice) or reactor.seconds() >= end:
-                raise
+                if unsure is None or unsure is error:
+                    raise
+                raise unsure from error
         await deferLater(reactor, backoff.next())

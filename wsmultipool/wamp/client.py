@@ -9,23 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from twisted.internet.defer import Deferred, DeferredList, FirstError
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, FirstError
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from ..errors import PoolError
 from ..messages import SendData
 from ._calls import Calls
 from ._checks import check_integer, check_seconds, check_uri
-from ._outbound import Outbound, outbound
-from ._retrying import may_be_repeated, retrying
+from ._outbound import Key, Outbound, outbound, outbound_key
+from ._retrying import may_be_repeated, may_have_been_sent, retrying
+from .errors import WampError
 from .sharding import shard_of
 
 __all__ = ["Key", "PoolClient"]
 
 _T = TypeVar("_T")
-
-Key = str | bytes | int
-"""What a key may be, when it has to cross a router."""
 
 
 class PoolClient:
@@ -108,7 +107,7 @@ class PoolClient:
         @raise ValueError: text can't be UTF-8, or bytes sent as text are not.
         @since: 0.1.0
         """
-        _check_key(key)
+        key = outbound_key(key)
         message = outbound(data, binary)
         options = _given(binary=message.binary, key=key, timeout=timeout, confirm=confirm or None)
         procedure = f"{self._of(key)}.send"
@@ -143,9 +142,10 @@ class PoolClient:
             raise TypeError("messages: a sequence of messages is wanted, not one message")
         if keys is not None and (key is not None or len(keys) != len(messages)):
             raise ValueError("keys: one for each message is wanted, and no key besides")
-        for one in [key] if keys is None else keys:
-            _check_key(one)
-        each_key = [key] * len(messages) if keys is None else list(keys)
+        if keys is None:
+            each_key = [outbound_key(key)] * len(messages)
+        else:
+            each_key = [outbound_key(each) for each in keys]
         batch = _outbound_many(messages, binary)
         options = _given(timeout=timeout, confirm=confirm or None)
         if not batch:
@@ -284,9 +284,11 @@ class PoolClient:
         """Call one component; with C{retry}, call again for the messages that need it."""
         entries: list[Any] = [None] * len(batch)
         left = list(range(len(batch)))
+        # Of a call before, which may have sent all that is left.
+        unsure: Failure | None = None
 
         async def attempt() -> None:
-            nonlocal left
+            nonlocal left, unsure
             messages = [batch[place].data for place in left]
             of_these = {
                 **options,
@@ -295,26 +297,36 @@ class PoolClient:
                     key=[keys[place] for place in left],
                 ),
             }
-            answer = await self._calls.call(procedure, [messages], of_these, list)
-            failed = []
+            try:
+                answer = await self._calls.call(procedure, [messages], of_these, list)
+            except WampError as error:
+                if error.may_have_been_sent:
+                    unsure = Failure()
+                raise
+            failed: list[int] = []
+            reason: PoolError | None = None
             for place, entry in zip(left, answer, strict=True):
                 if type(entry) is int:
                     entries[place] = (True, entry)
                     continue
                 error = self._calls.error_of(entry)
-                entries[place] = (False, Failure(error))
+                told = unsure is None or may_have_been_sent(error)
+                entries[place] = (False, Failure(error) if told else unsure)
                 if may_be_repeated(error, confirm):
                     failed.append(place)
+                    reason = reason or error
             left = failed
-            if failed and self._retry:
-                entries[failed[0]][1].raiseException()
+            if reason is not None and self._retry:
+                raise reason
 
         try:
             await self._again(lambda: Deferred.fromCoroutine(attempt()), confirm)
+        except CancelledError:
+            raise
         except Exception:
             failure = Failure()
             for place in left:
-                entries[place] = entries[place] or (False, failure)
+                entries[place] = (False, unsure) if unsure else entries[place] or (False, failure)
         return entries
 
     def _entry(self, entry: Any) -> tuple[bool, int | Failure]:
@@ -344,11 +356,6 @@ def _outbound_many(messages: Sequence[SendData], binary: bool | None) -> list[Ou
         # Nothing about them needs a look.
         return [Outbound(data, None) for data in cast("Sequence[bytes]", messages)]
     return [outbound(data, binary) for data in messages]
-
-
-def _check_key(key: object) -> None:
-    if isinstance(key, bool) or not isinstance(key, str | bytes | int | None):
-        raise TypeError(f"key: str, bytes or int is wanted, not {type(key).__name__}")
 
 
 def _all(deferreds: list[Deferred[_T]]) -> Deferred[list[_T]]:
