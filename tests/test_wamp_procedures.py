@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from autobahn.wamp.exception import ApplicationError
+from autobahn.wamp.message import Unregister
+from twisted.internet.defer import Deferred
 
 from wsmultipool.wamp import PoolClient
 
@@ -134,6 +136,7 @@ WRONG: list[tuple[str, list[Any], dict[str, Any], str]] = [
     ("broadcast", ["x"], {"key": "k"}, "broadcast has no option 'key'"),
     ("ping", ["x", "y"], {}, "ping takes one argument (data), not 2"),
     ("ping", [1], {}, "data must be text or binary, not int"),
+    ("ping", [b"x" * 126], {}, "data: a ping carries no more than 125 bytes, not 126"),
     ("flush", ["now"], {}, "flush takes no positional argument, not 1"),
     ("flush", [], {"timeout": 0}, "timeout must be finite and greater than 0, not 0"),
     ("stats", [], {"verbose": True}, "stats has no option 'verbose'"),
@@ -165,7 +168,6 @@ def test_wrong_arguments_are_named(
         ("broadcast", b"x" * 2000, "payload_too_large", {"size": 2000, "limit": 1000}),
         ("send_many", ["x" * 600] * 2, "payload_too_large", {"size": 1200, "limit": 1000}),
         ("send_many", ["x"] * 6, "batch_too_large", {"size": 6, "limit": 5}),
-        ("ping", b"x" * 126, "payload_too_large", {"size": 126, "limit": 125}),
     ],
 )
 def test_too_much_is_refused(
@@ -206,6 +208,30 @@ def test_every_verb_is_offered_with_the_policy_and_the_bounds_of_the_pool() -> N
     assert offered["send"] == ("random", 30)
     assert offered["send_many"] == ("random", 2)  # one for each connection
     assert offered["shard.3.send"] == ("first", 30)
+    scene.close()
+
+
+def test_what_cannot_be_registered_is_not_offered_in_part() -> None:
+    """If one registration is refused the others are taken back, so that all can be tried again."""
+    scene = Scene()
+    scene.offered.lose()
+    scene.router.refused[f"{PREFIX}.stats"] = "wamp.error.not_authorized"
+    scene.offered.join()
+    with pytest.raises(ApplicationError):
+        scene.result(scene.offered.joining)
+    assert scene.router.offers(f"{PREFIX}.send") == 0
+    scene.close()
+
+
+def test_registering_anew_ends_when_the_offer_is_withdrawn() -> None:
+    """A component that closes takes no more calls, also if its callers have just vanished."""
+    scene = Scene(concurrency=1)
+    scene.router.holding = (Unregister,)
+    scene.offered.offering._caller_vanished()
+    withdrawn = Deferred.fromCoroutine(scene.offered.offering.withdraw())
+    scene.router.release()
+    assert scene.result(withdrawn) is None
+    assert scene.router.offers(f"{PREFIX}.send") == 0
     scene.close()
 
 

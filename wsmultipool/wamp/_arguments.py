@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ._checks import check_seconds, did_you_mean
 from .errors import BatchTooLarge, InvalidArgument, PayloadTooLarge
 
-__all__ = ["Payload", "arguments_of", "batch_of", "check_payload"]
+__all__ = ["Payload", "arguments_of", "batch_of", "check_payload", "check_ping"]
 
 Payload = str | bytes
 """What WAMP carries as text or as binary."""
@@ -21,6 +21,7 @@ Payload = str | bytes
 _BOOLS = {"confirm"}
 _BOOLS_OR_NONE = {"binary"}
 _BATCHED = ("binary", "key")
+_LONGEST_PING = 125
 
 
 class _Batch(NamedTuple):
@@ -104,6 +105,20 @@ def check_payload(data: object, binary: bool | None, limit: int, name: str = "da
         except UnicodeDecodeError:
             raise InvalidArgument(f"{name}: binary that is sent as text must be UTF-8") from None
     return size
+
+
+def check_ping(data: object) -> None:
+    """
+    Check the payload of a ping, of which RFC 6455 (section 5.5) says how long it may be.
+
+    @raise InvalidArgument: it is neither text nor binary, or too long.
+    """
+    try:
+        check_payload(data, None, _LONGEST_PING)
+    except PayloadTooLarge as error:
+        raise InvalidArgument(
+            f"data: a ping carries no more than {error.limit} bytes, not {error.size}"
+        ) from None
 
 
 def batch_of(messages: object, options: dict[str, Any], most: int, limit: int) -> _Batch:

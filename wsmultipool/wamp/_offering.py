@@ -62,6 +62,7 @@ class Offering:
         }
         self._vanished = 0
         self._joined = 0
+        self._withdrawn = False
 
     async def join(self, session: WatchedSession) -> None:
         """
@@ -70,6 +71,7 @@ class Offering:
         @raise Exception: the router refuses a registration.
         """
         self._session = session
+        self._withdrawn = False
         self._joined += 1
         await self._register(session)
         if self._session is not session:
@@ -93,11 +95,11 @@ class Offering:
 
     async def withdraw(self) -> None:
         """
-        Take no more calls; those under way go on.
+        Take no more calls in this session; those under way go on.
         """
+        self._withdrawn = True
         registrations, self._registrations = self._registrations, []
-        unregistered = [maybeDeferred(each.unregister) for each in registrations if each.active]
-        await DeferredList(unregistered, consumeErrors=True)
+        await _unregister(registrations)
 
     # Registering
 
@@ -119,11 +121,17 @@ class Offering:
             for verb in VERBS
         ]
         results = await DeferredList(registering, consumeErrors=True)
+        registrations = [registration for succeeded, registration in results if succeeded]
         for succeeded, result in results:
             if not succeeded:
+                # All or nothing: what stays registered could not be registered the next time.
+                await _unregister(registrations)
                 assert isinstance(result, Failure)
                 result.raiseException()
-        self._registrations = [registration for _, registration in results]
+        if self._withdrawn:
+            await _unregister(registrations)
+            return
+        self._registrations = registrations
 
     def _caller_vanished(self) -> None:
         self._vanished += 1
@@ -132,9 +140,9 @@ class Offering:
 
     async def _register_anew(self) -> None:
         session = self._session
-        self._vanished = 0
-        await self.withdraw()
-        if session is not None and session is self._session:
+        registrations, self._registrations = self._registrations, []
+        await _unregister(registrations)
+        if session is not None and session is self._session and not self._withdrawn:
             await self._register(session)
 
     def _not_registered(self, failure: Failure) -> None:
@@ -200,3 +208,9 @@ class Offering:
             "events_dropped": self.publisher.dropped,
             "events_refused": self.publisher.refused,
         }
+
+
+async def _unregister(registrations: list[Any]) -> None:
+    """Take registrations back; those of a lost session are gone anyway."""
+    unregistered = [maybeDeferred(each.unregister) for each in registrations if each.active]
+    await DeferredList(unregistered, consumeErrors=True)

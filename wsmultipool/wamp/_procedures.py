@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
 from twisted.python.failure import Failure
 
-from ._arguments import arguments_of, batch_of, check_payload
+from ._arguments import arguments_of, batch_of, check_payload, check_ping
 
 if TYPE_CHECKING:
     from ..pool import ReconnectingPoolFactory
@@ -26,7 +26,6 @@ VERBS = ("send", "send_many", "broadcast", "ping", "flush", "stats")
 
 _SEND_OPTIONS = ("binary", "confirm", "key", "timeout")
 _BROADCAST_OPTIONS = ("binary", "confirm", "timeout")
-_LONGEST_PING = 125
 
 
 class Procedures:
@@ -104,7 +103,7 @@ class Procedures:
             case "ping":
                 payload = arguments or (b"",)
                 checked = arguments_of(verb, payload, options, ("timeout",), ("data",))
-                check_payload(payload[0], None, _LONGEST_PING)
+                check_ping(payload[0])
                 return payload[0], checked
             case "flush":
                 return (arguments_of(verb, arguments, options, ("timeout",)),)
@@ -125,11 +124,15 @@ class Procedures:
         if all(type(result) is int for result in results):
             return succeed(results)
         gathered: Deferred[Any] = DeferredList(sent, consumeErrors=True)
-        return gathered.addCallback(
-            lambda results: [
-                result if succeeded else self._show_failure(result) for succeeded, result in results
-            ]
-        )
+        return gathered.addCallback(self._results)
+
+    def _results(self, results: list[tuple[bool, Any]]) -> list[Any]:
+        shown = []
+        for succeeded, result in results:
+            if not succeeded and result.check(CancelledError):
+                raise CancelledError  # only the whole call can be cancelled
+            shown.append(result if succeeded else self._show_failure(result))
+        return shown
 
     def _broadcast(self, data: str | bytes, options: dict[str, Any]) -> Deferred[list[Any]]:
         return self._pool.broadcast(data, **options).addCallback(
