@@ -82,6 +82,32 @@ def test_connections_are_published() -> None:
     scene.close()
 
 
+@pytest.mark.parametrize("serializer", ["cbor", "json"])
+def test_any_reason_for_closing_can_be_published(serializer: str) -> None:
+    """A server that closes for a reason that JSON can't carry as text does not end the session."""
+    scene = Scene(serializer=serializer, publish=["close"])
+    scene.memory.server.peers[0].close(4001, "\0enough")
+    scene.memory.settle()
+    assert published(scene) == [("on_close", 0, 4001, b"\0enough")]
+    assert scene.offered.session.is_attached()
+    scene.close()
+
+
+def test_a_message_that_is_too_large_is_not_published() -> None:
+    """It would have the router end the session, and the next one: it is counted and logged."""
+    scene = Scene(publish=["message"], max_payload_size=10)
+    with Warnings() as warnings:
+        for text in ("x" * 11, "x" * 10, "y" * 11):
+            scene.memory.server.peers[0].send(text)
+        scene.memory.settle()
+    assert published(scene) == [("on_message", "x" * 10, False, 0)]
+    assert warnings.texts == [
+        "memory.test: an event for on_message was not published: larger than max_payload_size"
+    ]
+    assert scene.result(scene.client.get_stats())["wamp"]["events_refused"] == 2
+    scene.close()
+
+
 def test_only_the_events_asked_for_are_published() -> None:
     """A pool whose messages nobody wants to have published does not burden the router."""
     scene = Scene(publish=["ready", "empty"])
@@ -201,7 +227,7 @@ def test_an_event_that_the_router_refuses_is_counted_and_logged() -> None:
         scene.memory.settle()
     (text,) = warnings.texts
     assert text == (
-        "memory.test: the router refused an event for on_message: wamp.error.not_authorized"
+        "memory.test: an event for on_message was not published: wamp.error.not_authorized"
     )
     assert scene.result(scene.client.get_stats())["wamp"]["events_refused"] == 3
     scene.close()

@@ -57,7 +57,7 @@ class Publisher:
     Publishes the events of one pool, in one session after another.
 
     @ivar published: events that the router has acknowledged.
-    @ivar refused: events that the router has refused.
+    @ivar refused: events that the router has refused, or would, as they are too large.
     """
 
     def __init__(self, pool: ReconnectingPoolFactory, options: WampOptions) -> None:
@@ -68,6 +68,7 @@ class Publisher:
             options.event_overflow == "drop_oldest",
         )
         self._window = options.publish_window
+        self._max_payload_size = options.max_payload_size
         self._publish: Publish | None = None
         self._under_way: dict[int, Event] = {}
         self._number = 0
@@ -81,7 +82,7 @@ class Publisher:
         handlers: dict[str, tuple[Any, Callable[..., None]]] = {
             "message": ("message", self._message),
             "open": ("open", lambda number: self._add("on_open", number)),
-            "close": ("close", lambda *details: self._add("on_close", *details)),
+            "close": ("close", self._closed),
             "ready": ("pool:ready", lambda: self._add("on_ready")),
             "empty": ("pool:empty", lambda: self._add("on_empty")),
         }
@@ -119,8 +120,15 @@ class Publisher:
             self._pool.off(event, handler)
 
     def _message(self, data: bytes, is_binary: bool, connection_id: int) -> None:
+        if len(data) > self._max_payload_size:
+            # The router would end the session for it, and the next one, and so on.
+            self._refuse("on_message", "larger than max_payload_size")
+            return
         arguments = (as_text_or_binary(data, is_binary), is_binary, connection_id)
         self._hold(Event("on_message", arguments, len(data)))
+
+    def _closed(self, connection_id: int, code: int, reason: str) -> None:
+        self._add("on_close", connection_id, code, as_text_or_binary(reason.encode(), False))
 
     def _add(self, name: str, *arguments: Any) -> None:
         self._hold(Event(name, arguments))
@@ -161,17 +169,22 @@ class Publisher:
             self.left()
             return
         event = self._under_way.pop(number)
-        self.refused += 1
-        if not self._told_refused:
-            self._told_refused = True
-            # Only what it is: the text may hold what was to be published.
-            _log.error(
-                "{pool}: the router refused an event for {topic}: {reason}",
-                pool=self._name,
-                topic=event.name,
-                reason=getattr(failure.value, "error", type(failure.value).__name__),
-            )
+        # Only what it is: the text may hold what was to be published.
+        self._refuse(event.name, getattr(failure.value, "error", type(failure.value).__name__))
         self._go_on()
+
+    def _refuse(self, topic: str, reason: str) -> None:
+        """Count an event that can't be published; say so once in each session."""
+        self.refused += 1
+        if self._told_refused:
+            return
+        self._told_refused = True
+        _log.error(
+            "{pool}: an event for {topic} was not published: {reason}",
+            pool=self._name,
+            topic=topic,
+            reason=reason,
+        )
 
     def _warn_of_dropping(self) -> None:
         """Say so once, when it begins."""

@@ -34,7 +34,8 @@ class WampOptions:
     @ivar concurrency: calls of one procedure under way at once; above that the router refuses them.
         C{None} for what the pool's bounds allow, see L{concurrency_for}.
     @ivar shards: the numbers of the shards that this component offers as well, from 0.
-    @ivar max_payload_size: payload of one call, all its messages together.
+    @ivar max_payload_size: payload of one call, all its messages together; also of an event, above
+        which it is not published.
     @ivar max_batch_size: messages of one call.
     @ivar publish: the events that are published: of C{message open close ready empty}.
     @ivar event_buffer_size: events held while the router is away, or slow.
