@@ -290,10 +290,11 @@ def test_closing_does_not_wait_for_a_silent_router() -> None:
     closed = outcome(scene.component.close(drain=1))
     scene.memory.advance(1.5)
     assert closed == []
+    link = scene.link
     scene.memory.advance(6)
     assert closed == [None]
-    scene.link.abort()
-    scene.memory.advance(0.1)
+    # Nothing of it is left.
+    assert not link.open
     scene.memory.close()
 
 
@@ -336,6 +337,8 @@ def test_closing_what_was_never_started() -> None:
     scene = Scene()
     assert outcome(scene.component.close()) == [None]
     assert outcome(scene.component.close()) == [None]
+    assert scene.start() == [None]
+    assert scene.endpoint.attempts == []
     scene.memory.close()
 
 

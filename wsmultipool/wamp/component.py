@@ -17,10 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from autobahn.exception import Disconnected
 from autobahn.twisted.component import Component
+from autobahn.wamp.auth import create_authenticator
 from autobahn.wamp.exception import ApplicationError
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -187,12 +188,14 @@ class PoolComponent(Component):
         self._running.append(ended)
         self.stop()
         await _in_time(ended, reactor, _GOODBYE_TIMEOUT)
+        if self._session is not None:
+            self._session.disconnect()  # the router did not answer
         self._offering.publisher.stop()
 
     # The life of a component
 
     async def _run(self, reactor: IReactorTime) -> None:
-        while True:
+        while not self._ending:
             reason = "the router said goodbye"
             try:
                 await super().start(reactor)  # type: ignore[no-untyped-call]
@@ -310,22 +313,49 @@ def pool_component(
     if not given:
         raise ValueError("url must not be empty")
     transports = [_transport(each, max_rejoin_delay) for each in given]
+    _check_authentication(authentication)
     return PoolComponent(pool, checked, transports, realm, authentication, max_rejoin_delay)
 
 
 def _transport(url: object, max_rejoin_delay: float) -> dict[str, Any]:
     if isinstance(url, str):
-        parsed = ServerURL.parse(url)
+        url = {"url": url}
+    if not isinstance(url, Mapping):
+        raise TypeError(f"url must be a str or a mapping, not {type(url).__name__}")
+    if not isinstance(url.get("url"), str):
+        raise TypeError("url: a transport needs a url, which is a str")
+    given: dict[str, Any] = {
+        "initial_retry_delay": _FIRST_DELAY,
+        "max_retry_delay": max_rejoin_delay,
+    }
+    if url.get("type", "websocket") == "websocket":
+        parsed = ServerURL.parse(url["url"])
         if parsed.credentials is not None or "?" in parsed.resource:
             raise ValueError(
                 "url must have neither credentials nor a query string, as Autobahn logs it; use"
                 f" authentication=: {parsed}"
             )
-        url = {"url": url, "options": dict(_PINGS)}
-    if not isinstance(url, Mapping):
-        raise TypeError(f"url must be a str or a mapping, not {type(url).__name__}")
-    delays = {"initial_retry_delay": _FIRST_DELAY, "max_retry_delay": max_rejoin_delay}
-    return cast("dict[str, Any]", {**delays, **url})
+        given["options"] = dict(_PINGS)
+    return {**given, **url}
+
+
+def _check_authentication(authentication: object) -> None:
+    """
+    Find out now what Autobahn would only say when it connects, and try again for ever.
+    """
+    if authentication is None:
+        return
+    if not isinstance(authentication, Mapping):
+        raise TypeError(f"authentication must be a mapping, not {type(authentication).__name__}")
+    for method, details in authentication.items():
+        if not isinstance(details, Mapping):
+            raise TypeError(
+                f"authentication: {method} must be a mapping, not {type(details).__name__}"
+            )
+        try:
+            create_authenticator(method, **details)  # type: ignore[no-untyped-call]
+        except ValueError as error:
+            raise ValueError(f"authentication: {error}") from None
 
 
 async def _in_time(waiting: Deferred[Any], reactor: IReactorTime, seconds: float) -> None:
