@@ -23,7 +23,7 @@ from autobahn.exception import Disconnected
 from autobahn.twisted.component import Component
 from autobahn.wamp.auth import create_authenticator
 from autobahn.wamp.exception import ApplicationError
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -133,10 +133,12 @@ class PoolComponent(Component):
         Connect, join, and go on doing so.
 
         @param reactor: C{None} for the global one.
-        @return: a Deferred that fires when it was stopped, and fails with L{JoinRefused} when the
+        @return: a Deferred that fires when it was stopped, at once if that was before, and fails with L{JoinRefused} when the
             router refuses the very first session for a reason that would not change.
         @since: 0.1.0
         """
+        if self._ending:
+            return succeed(None)
         if reactor is None:
             from twisted.internet import reactor as global_reactor
 
@@ -195,7 +197,7 @@ class PoolComponent(Component):
     # The life of a component
 
     async def _run(self, reactor: IReactorTime) -> None:
-        while not self._ending:
+        while True:
             reason = "the router said goodbye"
             try:
                 await super().start(reactor)  # type: ignore[no-untyped-call]
@@ -353,7 +355,7 @@ def _check_authentication(authentication: object) -> None:
                 f"authentication: {method} must be a mapping, not {type(details).__name__}"
             )
         try:
-            create_authenticator(method, **details)  # type: ignore[no-untyped-call]
+            create_authenticator(method, **details)
         except ValueError as error:
             raise ValueError(f"authentication: {error}") from None
 
