@@ -141,8 +141,7 @@ class Calls:
             return  # an earlier one, whose transport takes longer to close
         # What is told of one may cancel others, which are gone from here then.
         while self._under_way:
-            result, _ = self._under_way.popitem()
-            result.errback(CallLost("the router was lost", True))
+            self._under_way.popitem()[0].errback(CallLost("the router was lost", True))
 
     def _explained(self, failure: Failure, procedure: str) -> BaseException:
         error = failure.value
