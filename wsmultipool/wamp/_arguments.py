@@ -150,12 +150,13 @@ def batch_of(messages: object, options: dict[str, Any], most: int, limit: int) -
             {**options, **{name: values[number] for name, values in lists.items()}}
             for number in range(len(messages))
         ]
-    size = 0
-    for number, (data, of_this) in enumerate(zip(messages, each, strict=True)):
-        if type(data) is bytes and of_this.get("binary") is not False:
-            size += len(data)
-        else:
-            size += check_payload(data, of_this.get("binary"), limit, f"message {number}")
+    if set(map(type, messages)) == {bytes} and options.get("binary") in (None, True):
+        size = sum(map(len, messages))  # any bytes can be sent as that
+    else:
+        size = sum(
+            check_payload(data, of_this.get("binary"), limit, f"message {number}")
+            for number, (data, of_this) in enumerate(zip(messages, each, strict=True))
+        )
     if size > limit:
         raise PayloadTooLarge(size, limit)
     return _Batch(messages, each)

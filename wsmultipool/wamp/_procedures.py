@@ -118,10 +118,13 @@ class Procedures:
         self, messages: list[str | bytes], options: list[dict[str, Any]]
     ) -> Deferred[list[Any]]:
         send = self._pool.send
-        sent = [send(data, **each) for data, each in zip(messages, options, strict=True)]
+        if any(options):
+            sent = [send(data, **each) for data, each in zip(messages, options, strict=True)]
+        else:
+            sent = list(map(send, messages))
         results: list[Any] = [each.result if each.called else each for each in sent]
         # Most often each was taken at once: nothing is left to wait for, nor to be told.
-        if all(type(result) is int for result in results):
+        if set(map(type, results)) == {int}:
             return succeed(results)
         gathered: Deferred[Any] = DeferredList(sent, consumeErrors=True)
         return gathered.addCallback(self._results)

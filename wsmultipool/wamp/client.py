@@ -7,9 +7,9 @@ The caller's side: a pool somewhere behind a router, used like a pool.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, FirstError
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, FirstError, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
@@ -17,7 +17,7 @@ from ..errors import PoolError
 from ..messages import SendData
 from ._calls import Calls
 from ._checks import check_integer, check_seconds, check_uri
-from ._outbound import Key, Outbound, outbound, outbound_key
+from ._outbound import Batch, Key, outbound, outbound_batch, outbound_key
 from ._retrying import may_be_repeated, may_have_been_sent, retrying
 from .errors import WampError
 from .sharding import shard_of
@@ -138,19 +138,13 @@ class PoolClient:
         @raise ValueError: as L{send}; or C{keys} are not as many as the messages.
         @since: 0.1.0
         """
-        if isinstance(messages, (str, bytes, bytearray, memoryview)):
-            raise TypeError("messages: a sequence of messages is wanted, not one message")
-        if keys is not None and (key is not None or len(keys) != len(messages)):
-            raise ValueError("keys: one for each message is wanted, and no key besides")
-        if keys is None:
-            each_key = [outbound_key(key)] * len(messages)
-        else:
-            each_key = [outbound_key(each) for each in keys]
-        batch = _outbound_many(messages, binary)
+        batch = outbound_batch(messages, binary, key, keys)
+        if not batch.messages:
+            return succeed([])
         options = _given(timeout=timeout, confirm=confirm or None)
-        if not batch:
-            return Deferred.fromCoroutine(_nothing())
-        return Deferred.fromCoroutine(self._send_many(batch, each_key, options, confirm))
+        if self._shards and batch.key is not None:
+            return Deferred.fromCoroutine(self._over_shards(batch, options, confirm))
+        return Deferred.fromCoroutine(self._batch(self._prefix, batch, options, confirm))
 
     def broadcast(
         self,
@@ -244,29 +238,17 @@ class PoolClient:
 
     # Several messages
 
-    async def _send_many(
-        self,
-        batch: list[Outbound],
-        keys: list[Key | None],
-        options: dict[str, Any],
-        confirm: bool,
+    async def _over_shards(
+        self, batch: Batch, options: dict[str, Any], confirm: bool
     ) -> list[tuple[bool, int | Failure]]:
-        results: list[Any] = [None] * len(batch)
+        results: list[Any] = [None] * len(batch.messages)
         places: dict[str, list[int]] = {}
-        if self._shards:
-            for place, key in enumerate(keys):
-                places.setdefault(self._of(key), []).append(place)
-        else:
-            places[self._prefix] = list(range(len(batch)))
+        keys = batch.key if isinstance(batch.key, list) else [batch.key] * len(results)
+        for place, key in enumerate(keys):
+            places.setdefault(self._of(key), []).append(place)
 
         async def to_one(prefix: str, of_these: list[int]) -> None:
-            entries = await self._batch(
-                f"{prefix}.send_many",
-                [batch[place] for place in of_these],
-                [keys[place] for place in of_these],
-                options,
-                confirm,
-            )
+            entries = await self._batch(prefix, batch.only(of_these), options, confirm)
             for place, entry in zip(of_these, entries, strict=True):
                 results[place] = entry
 
@@ -274,33 +256,23 @@ class PoolClient:
         return results
 
     async def _batch(
-        self,
-        procedure: str,
-        batch: list[Outbound],
-        keys: list[Key | None],
-        options: dict[str, Any],
-        confirm: bool,
+        self, prefix: str, batch: Batch, options: dict[str, Any], confirm: bool
     ) -> list[tuple[bool, int | Failure]]:
         """Call one component; with C{retry}, call again for the messages that need it."""
-        entries: list[Any] = [None] * len(batch)
-        left = list(range(len(batch)))
+        entries: list[Any] = [None] * len(batch.messages)
+        left = list(range(len(entries)))
         # Of a call before, which may have sent all that is left.
         unsure: Failure | None = None
 
         async def attempt() -> None:
             nonlocal left, unsure
-            messages = [batch[place].data for place in left]
-            of_these = {
-                **options,
-                **_lists(
-                    binary=[batch[place].binary for place in left],
-                    key=[keys[place] for place in left],
-                ),
-            }
+            these = batch.only(left)
             try:
-                answer = await self._calls.call(procedure, [messages], of_these, list)
-            except WampError as error:
-                if error.may_have_been_sent:
+                answer = await self._calls.call(
+                    f"{prefix}.send_many", [these.messages], {**options, **these.options()}, list
+                )
+            except WampError as lost:
+                if lost.may_have_been_sent:
                     unsure = Failure()
                 raise
             failed: list[int] = []
@@ -340,24 +312,6 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _lists(**lists: list[Any]) -> dict[str, Any]:
-    """Make one value of those that are all the same."""
-    given: dict[str, Any] = {}
-    for name, values in lists.items():
-        if values.count(values[0]) != len(values):
-            given[name] = values
-        elif values[0] is not None:
-            given[name] = values[0]
-    return given
-
-
-def _outbound_many(messages: Sequence[SendData], binary: bool | None) -> list[Outbound]:
-    if binary is None and all(type(data) is bytes for data in messages):
-        # Nothing about them needs a look.
-        return [Outbound(data, None) for data in cast("Sequence[bytes]", messages)]
-    return [outbound(data, binary) for data in messages]
-
-
 def _all(deferreds: list[Deferred[_T]]) -> Deferred[list[_T]]:
     """Wait for all; fail as the first that fails."""
     gathered: Deferred[Any] = DeferredList(deferreds, fireOnOneErrback=True, consumeErrors=True)
@@ -371,7 +325,3 @@ def _all(deferreds: list[Deferred[_T]]) -> Deferred[list[_T]]:
         return failure.value.subFailure
 
     return gathered.addCallbacks(results, first_error)
-
-
-async def _nothing() -> list[tuple[bool, int | Failure]]:
-    return []
