@@ -317,6 +317,50 @@ def test_closed_while_it_connects_it_tries_no_more(mode: str) -> None:
     scene.memory.close()
 
 
+def test_closing_twice() -> None:
+    """Both times it ends, also with a router that does not answer."""
+    from autobahn.wamp.message import Goodbye
+
+    scene = Scene()
+    scene.start()
+    scene.router.holding = (Goodbye,)
+    closed = [outcome(scene.component.close()), outcome(scene.component.close())]
+    scene.memory.advance(1)
+    closed.append(outcome(scene.component.close()))
+    scene.memory.advance(12)
+    assert closed == [[None]] * 3
+    scene.memory.close()
+
+
+def test_a_router_that_is_lost_while_it_closes() -> None:
+    """Nothing is offered again; nobody waits for a goodbye to a router that is gone."""
+    scene = Scene()
+    ended = scene.start()
+    for peer in scene.memory.server.open_peers:
+        peer.stop_reading()
+    sent = outcome(scene.client.send("x", confirm=True))
+    scene.memory.settle()
+    closed = outcome(scene.component.close(drain=10))
+    scene.link.abort()
+    scene.memory.advance(2)
+    assert len(scene.endpoint.attempts) == 1
+    assert (len(sent), ended, closed) == (1, [None], [])
+    for peer in scene.memory.server.open_peers:
+        peer.resume_reading()
+    scene.memory.advance(0.1)
+    assert closed == [None]
+    scene.memory.close()
+
+
+def test_it_is_started_once() -> None:
+    """A second start would offer the pool twice."""
+    scene = Scene()
+    scene.start()
+    with pytest.raises(RuntimeError, match="started already"):
+        scene.component.start(scene.clock)
+    scene.close()
+
+
 def test_a_session_that_comes_too_late_is_left() -> None:
     """Closed in the middle of joining, it leaves as soon as it has joined."""
     scene = Scene()

@@ -133,10 +133,14 @@ class PoolComponent(Component):
         Connect, join, and go on doing so.
 
         @param reactor: C{None} for the global one.
-        @return: a Deferred that fires when it was stopped, at once if that was before, and fails with L{JoinRefused} when the
-            router refuses the very first session for a reason that would not change.
+        @return: a Deferred that fires when it was stopped, at once if that was before; it fails
+            with L{JoinRefused} when the router refuses the very first session for a reason that
+            would not change.
+        @raise RuntimeError: it runs.
         @since: 0.1.0
         """
+        if self._is_running:
+            raise RuntimeError("this component was started already")
         if self._ending:
             return succeed(None)
         if reactor is None:
@@ -175,9 +179,10 @@ class PoolComponent(Component):
         return Deferred.fromCoroutine(self._close(drain))
 
     async def _close(self, drain: float) -> None:
+        # A session that is lost from here on is not made again.
+        self._ending = True
         reactor = self._reactor
         if reactor is None or not self._is_running:
-            self._ending = True
             self._offering.publisher.stop()
             return
         if self._present is not None:
@@ -186,10 +191,11 @@ class PoolComponent(Component):
                 await _in_time(self._offering.procedures.when_idle(), reactor, drain)
                 # The last answer is sent in the turn in which there is nothing more to wait for.
                 await deferLater(reactor, 0)
-        ended: Deferred[None] = Deferred(self._running.remove)
-        self._running.append(ended)
-        self.stop()
-        await _in_time(ended, reactor, _GOODBYE_TIMEOUT)
+        if self._is_running:
+            ended: Deferred[None] = Deferred(self._running.remove)
+            self._running.append(ended)
+            self.stop()
+            await _in_time(ended, reactor, _GOODBYE_TIMEOUT)
         if self._session is not None:
             self._session.disconnect()  # the router did not answer
         self._offering.publisher.stop()
