@@ -6,8 +6,8 @@ Each returns, or raises C{TypeError} or C{ValueError} with the name of what is w
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
@@ -34,7 +34,8 @@ def check_seconds(option: str, value: object) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{option} must be a number, not {value!r}")
-    if not (value > 0 and math.isfinite(value)):
+    # An integer can be larger than any float, and end up nowhere.
+    if not 0 < value <= sys.float_info.max:
         raise ValueError(f"{option} must be finite and greater than 0, not {value!r}")
     return value
 
