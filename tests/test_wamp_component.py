@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 import txaio
+from autobahn.wamp.auth import create_authenticator
 from autobahn.wamp.message import Hello, Yield
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
@@ -358,6 +359,14 @@ def test_it_is_started_once() -> None:
     scene.start()
     with pytest.raises(RuntimeError, match="started already"):
         scene.component.start(scene.clock)
+    scene.close()
+
+
+def test_an_authenticator_of_ones_own() -> None:
+    """What Autobahn takes besides a mapping is taken here as well."""
+    scene = Scene(authentication={"ticket": create_authenticator("ticket", ticket="x")})
+    scene.start()
+    assert scene.component.is_joined
     scene.close()
 
 

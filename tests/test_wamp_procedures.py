@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from autobahn.wamp.exception import ApplicationError
 from autobahn.wamp.message import Unregister
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from wsmultipool.wamp import PoolClient
 
@@ -124,6 +124,7 @@ WRONG: list[tuple[str, list[Any], dict[str, Any], str]] = [
     ("send", ["x"], {"key": True}, "key must be text, binary or an integer, not bool"),
     ("send", ["x"], {"timeout": "5"}, "timeout must be a number, not '5'"),
     ("send", ["x"], {"timeout": -1}, "timeout must be finite and greater than 0, not -1"),
+    ("send", ["x"], {"timeout": 10**400}, "timeout must be finite and greater than 0, not 1000"),
     ("send", ["x"], {"timeout": True}, "timeout must be a number, not True"),
     ("send", ["x"], {"confrim": True}, "send has no option 'confrim': did you mean 'confirm'?"),
     ("send", ["x"], {"fin": False}, "send has no option 'fin'"),
@@ -196,6 +197,23 @@ def test_a_call_that_is_withdrawn_withdraws_its_message() -> None:
     scene.memory.settle()
     assert scene.memory.pool.get_stats().queued_messages == 0
     assert len(sent) == 1
+    scene.close()
+
+
+def test_a_broadcast_can_be_withdrawn() -> None:
+    """Cancelled in the middle, it is no failure of the component that anybody would look for."""
+    scene = Scene()
+    for peer in scene.memory.server.open_peers:
+        peer.stop_reading()
+    sending = scene.client.broadcast("x", confirm=True)
+    sent = outcome(sending)
+    scene.memory.settle()
+    sending.cancel()
+    for peer in scene.memory.server.open_peers:
+        peer.resume_reading()
+    scene.memory.settle()
+    assert sent[0].check(CancelledError)
+    assert scene.result(scene.client.get_stats())["wamp"]["calls_under_way"] == 0
     scene.close()
 
 

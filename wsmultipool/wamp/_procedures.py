@@ -138,12 +138,7 @@ class Procedures:
         return shown
 
     def _broadcast(self, data: str | bytes, options: dict[str, Any]) -> Deferred[list[Any]]:
-        return self._pool.broadcast(data, **options).addCallback(
-            lambda results: [
-                result if isinstance(result, int) else self._show_failure(result)
-                for _, result in results
-            ]
-        )
+        return self._pool.broadcast(data, **options).addCallback(self._results)
 
     def _ping(self, data: str | bytes, options: dict[str, Any]) -> Deferred[float]:
         return self._pool.ping(data, **options)

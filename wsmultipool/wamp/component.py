@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from autobahn.exception import Disconnected
 from autobahn.twisted.component import Component
-from autobahn.wamp.auth import create_authenticator
+from autobahn.wamp.auth import IAuthenticator, create_authenticator
 from autobahn.wamp.exception import ApplicationError
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -299,7 +299,8 @@ def pool_component(
 
     @param pool: it is started and closed by its owner.
     @param url: of the router, C{ws://} or C{wss://}; or a transport as Autobahn's C{Component}
-        takes it; or several of either, of which the next is tried when one fails.
+        takes it, which has pings unless it has C{options}; or several of either, of which the next
+        is tried when one fails.
     @param realm: which of the router's realms to join.
     @param prefix: what the URIs of all procedures, topics and errors begin with.
     @param authentication: as Autobahn's C{Component} takes it, for instance
@@ -307,8 +308,8 @@ def pool_component(
     @param max_rejoin_delay: seconds; how long to wait at most between attempts to join.
     @param options: see L{WampOptions}.
     @raise TypeError: an option is unknown, or of the wrong type.
-    @raise ValueError: an option is out of range, or a URL has credentials or a query string, which
-        would be logged.
+    @raise ValueError: an option is out of range; a URL has credentials or a query string, which
+        would be logged; or Autobahn can make nothing of C{authentication}.
     @since: 0.1.0
     """
     checked = WampOptions.from_keywords({"prefix": prefix, **options})
@@ -356,6 +357,8 @@ def _check_authentication(authentication: object) -> None:
     if not isinstance(authentication, Mapping):
         raise TypeError(f"authentication must be a mapping, not {type(authentication).__name__}")
     for method, details in authentication.items():
+        if isinstance(details, IAuthenticator):
+            continue
         if not isinstance(details, Mapping):
             raise TypeError(
                 f"authentication: {method} must be a mapping, not {type(details).__name__}"
