@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from autobahn.exception import Disconnected
 from autobahn.twisted.component import Component
-from autobahn.wamp.auth import IAuthenticator, create_authenticator
+from autobahn.wamp.auth import create_authenticator
 from autobahn.wamp.exception import ApplicationError
+from autobahn.wamp.interfaces import IAuthenticator
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
