@@ -233,6 +233,22 @@ def test_an_event_that_the_router_refuses_is_counted_and_logged() -> None:
     scene.close()
 
 
+def test_what_waits_at_the_end_is_not_dropped_in_silence() -> None:
+    """A component that ends while the router is away says what it has not published, once."""
+    scene = Scene(publish=["message"])
+    scene.offered.lose()
+    for _ in range(3):
+        scene.memory.server.peers[0].send("x")
+    scene.memory.settle()
+    publisher = scene.offered.offering.publisher
+    with Warnings() as warnings:
+        publisher.stop()
+        publisher.stop()
+    assert warnings.texts == ["memory.test: 3 events were not published before the end"]
+    assert (publisher.waiting, publisher.dropped) == (0, 3)
+    scene.close()
+
+
 def test_thousands_of_events_wait_without_trouble() -> None:
     """However many wait when the router comes back, none of them is lost."""
     router = MemoryRouter()

@@ -68,6 +68,12 @@ class EventBuffer:
         self.size -= event.size
         return event
 
+    def clear(self) -> None:
+        """Drop all."""
+        self.dropped += len(self._events)
+        self._events.clear()
+        self.size = 0
+
     def drop(self) -> None:
         """Drop what is too much; it may stay until all was published that can be at once."""
         while len(self._events) > self._most or self.size > self._most_bytes:

@@ -115,9 +115,19 @@ class Publisher:
         self._warn_of_dropping()
 
     def stop(self) -> None:
-        """Listen to the pool no more."""
+        """Listen to the pool no more, and drop what still waits."""
         for event, handler in self._handlers:
             self._pool.off(event, handler)
+        self._handlers = []
+        self.left()
+        self._buffer.clear()
+        if self.dropped > self._told_dropped:
+            _log.warn(
+                "{pool}: {dropped} events were not published before the end",
+                pool=self._name,
+                dropped=self.dropped - self._told_dropped,
+            )
+            self._told_dropped = self.dropped
 
     def _message(self, data: bytes, is_binary: bool, connection_id: int) -> None:
         if len(data) > self._max_payload_size:
