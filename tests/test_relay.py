@@ -12,6 +12,8 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
+from wsmultipool import BufferFull
+from wsmultipool.service._relay_client import why_closed
 from wsmultipool.service.access import Exposed
 from wsmultipool.service.relay import RelayService
 from wsmultipool.service.relay_options import RelayOptions
@@ -316,6 +318,27 @@ def test_a_client_is_told_how_many_of_its_messages_were_sent(scene: Scene) -> No
     assert (code, reason.rpartition("; ")[2]) == (1013, "2 sent before")
     assert relay.relay.get_stats().failed_messages == 3
     assert relay.memory.pool.get_stats().queued_messages == 0
+
+
+def test_messages_that_went_with_the_one_that_failed_are_counted(scene: Scene) -> None:
+    """Or the client would send them once more."""
+    relay = scene(pool={"max_buffered_bytes": 100})
+    client = relay.connect()
+    client.send("a", "b", "c" * 101)
+    relay.settle()
+    code, reason = close_of(client)
+    assert (code, reason.rpartition("; ")[2]) == (1013, "2 sent before")
+    assert relay.upstream == [(b"a", False), (b"b", False)]
+
+
+def test_a_long_reason_leaves_room_for_the_count() -> None:
+    """A Close frame takes 123 octets of text (RFC 6455, section 5.5): the count is not cut off."""
+    error = BufferFull(16_777_216, 67_108_864, 67_108_864)
+    text = why_closed("not sent", error, 1_234_567)
+    assert len(text.encode()) == 123
+    assert text.startswith("not sent: a message of 16777216 bytes does not fit: 67108864 bytes")
+    assert text.endswith("; 1234567 sent before")
+    assert why_closed("not sent", ValueError("\u20ac" * 100), 5).endswith("\u20ac; 5 sent before")
 
 
 def test_a_pool_that_is_closed_closes_clients_with_1001(scene: Scene) -> None:

@@ -56,6 +56,17 @@ def test_more_than_the_limit_is_too_much() -> None:
     assert transport.written == [b"first"]
 
 
+def test_nothing_is_written_behind_the_last() -> None:
+    """After a Close frame no message may follow (RFC 6455, section 5.5.1)."""
+    transport = Transport()
+    outbox = Outbox(transport, 10, lambda: None)
+    transport.registerProducer(outbox, True)
+    outbox.write_last(b"Close")
+    outbox.write(b"message")
+    outbox.write_pong(b"pong")
+    assert transport.written == [b"Close"]
+
+
 def test_one_message_beyond_the_limit_may_wait() -> None:
     """Or a message of that size could never be sent to a client that is a little late."""
     outbox, _, told = full_outbox(6)

@@ -38,24 +38,32 @@ class Outbox:
         """Whether the client does not read as fast as it is written to."""
         return self._paused
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing is written any more, as the last was or it is dropped."""
+        return self._overflowed is None
+
     def write(self, octets: bytes) -> None:
         """Write whole frames, or let them wait."""
+        if self._overflowed is None:
+            return
         if not self._paused:
             self._transport.write(octets)
-        elif self._overflowed is not None:
-            if self.waiting and self.waiting + len(octets) > self._limit:
-                overflowed = self._overflowed
-                self.drop()
-                overflowed()
-            else:
-                self._held.append(octets)
-                self.waiting += len(octets)
+        elif self.waiting and self.waiting + len(octets) > self._limit:
+            overflowed = self._overflowed
+            self.drop()
+            overflowed()
+        else:
+            self._held.append(octets)
+            self.waiting += len(octets)
 
     def write_pong(self, octets: bytes) -> None:
         """
         Answer a ping.  Of a client that pings but does not read, only the latest is answered (RFC
         6455, section 5.5.3).
         """
+        if self._overflowed is None:
+            return
         if self._paused:
             self._pong = octets
         else:
@@ -68,7 +76,7 @@ class Outbox:
         self._transport.write(b"".join(last))
 
     def drop(self) -> None:
-        """Forget what waits, and let nothing wait any more."""
+        """Forget what waits, and write nothing any more."""
         self._overflowed = None
         self._held.clear()
         self.waiting = 0

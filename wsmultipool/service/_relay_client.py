@@ -29,6 +29,9 @@ GOING_AWAY = 1001
 TOO_BIG = 1009
 TRY_AGAIN_LATER = 1013
 
+# RFC 6455, section 5.5: 125 octets of payload, two of which are the code.
+_LONGEST_REASON = 123
+
 
 class House(Protocol):
     """
@@ -131,11 +134,17 @@ class RelayClient:
                 at_once += 1
                 size_at_once += len(payload)
             else:
+                # Counted before that one, as it may have failed, and its client is told of them.
+                self._count(at_once, size_at_once)
+                at_once = size_at_once = 0
                 self._follow(result, len(payload))
-        if at_once:
-            self._sent += at_once
-            self._house.sent(at_once, size_at_once)
+        self._count(at_once, size_at_once)
         return taken
+
+    def _count(self, messages: int, size: int) -> None:
+        if messages:
+            self._sent += messages
+            self._house.sent(messages, size)
 
     def _follow(self, result: Deferred[int], size: int) -> None:
         if not self.under_way:
@@ -190,7 +199,7 @@ class RelayClient:
             code = GOING_AWAY if isinstance(error, PoolClosed) else TRY_AGAIN_LATER
             fate = "not confirmed" if isinstance(error, DeliveryUnknown) else "not sent"
             # How many were sent: the client then knows which ones to send again.
-            self.close("upstream", code, f"{fate}: {error}; {self._sent} sent before")
+            self.close("upstream", code, why_closed(fate, error, self._sent))
         self._withdraw()
 
     def _withdraw(self) -> None:
@@ -205,7 +214,7 @@ class RelayClient:
 
         @return: whether it was open.
         """
-        if self.is_open:
+        if self.is_open and not self._wire.outbox.is_ended:
             self._wire.outbox.write(octets)
             return True
         return False
@@ -244,3 +253,10 @@ class RelayClient:
         """It is gone.  What it has sent and is under way goes on."""
         self._house.lost(self, code, failed_by_relay)
         self.is_open = False
+
+
+def why_closed(fate: str, error: BaseException | None, sent: int) -> str:
+    """Say what became of a message, and how many were sent: the latter is never cut off."""
+    count = f"; {sent} sent before"
+    octets = f"{fate}: {error}".encode()[: _LONGEST_REASON - len(count)]
+    return octets.decode("utf-8", "ignore") + count
