@@ -127,6 +127,10 @@ class Connection:
         head = f"{method} {path} HTTP/{version}\r\n{''.join(lines)}\r\n"
         self._protocol.dataReceived(head.encode())
 
+    def send(self, data: bytes) -> None:
+        """Send what follows the head of a request."""
+        self._protocol.dataReceived(data)
+
     def received(self) -> bytes:
         """Return what has arrived since the last time."""
         data: bytes = self.transport.value()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import tempfile
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +20,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import capturedLogs, eventAsText
 from zope.interface.verify import verifyObject
 
+from wsmultipool.service.connections import MOST_CONNECTIONS
 from wsmultipool.service.web import StatusService
 from wsmultipool.testing import MemoryPool
 
@@ -56,6 +58,44 @@ def test_nothing_can_be_changed(path: str, method: str) -> None:
     shown = Shown()
     refused = shown.get(path, method)
     assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")
+    shown.close()
+
+
+@pytest.mark.parametrize(
+    ("header", "chunk"),
+    [
+        ({"content_length": "500000"}, b"x" * 10_000),
+        ({"transfer_encoding": "chunked"}, b"2710\r\n" + b"x" * 10_000 + b"\r\n"),
+    ],
+)
+def test_what_is_sent_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch, header: dict[str, str], chunk: bytes
+) -> None:
+    """Nothing here takes anything: who sends much of it fills neither the disk nor the memory."""
+    monkeypatch.setattr(tempfile, "TemporaryFile", None)
+    shown = Shown()
+    connection = shown.endpoint.connect()
+    connection.request("/", "POST", content_type="application/x-www-form-urlencoded", **header)
+    for _ in range(50):
+        connection.send(chunk)
+    if "transfer_encoding" in header:
+        connection.send(b"0\r\n\r\n")
+    assert connection.response().status == 405
+    connection.close()
+    shown.close()
+
+
+def test_connections_are_limited() -> None:
+    """Whoever opens many does not take the descriptors that the pool and the relay need."""
+    shown = Shown()
+    connections = [shown.endpoint.connect() for _ in range(MOST_CONNECTIONS)]
+    factory = shown.endpoint.factory
+    assert factory is not None
+    assert factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 50000)) is None
+    connections.pop().close()
+    assert shown.get("/healthz").status == 200
+    for connection in connections:
+        connection.close()
     shown.close()
 
 

@@ -7,10 +7,19 @@ from __future__ import annotations
 from typing import cast
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IProtocolFactory,
+    IReactorTime,
+    ITCPTransport,
+)
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
-__all__ = ["ServerConnections"]
+__all__ = ["MOST_CONNECTIONS", "ServerConnections"]
+
+MOST_CONNECTIONS = 256
+"""So many may be open at once; one more is closed without a word."""
 
 _PATIENCE = 1.0
 
@@ -29,6 +38,15 @@ class ServerConnections(WrappingFactory):
         self._reactor = reactor
         self._gone: Deferred[None] | None = None
         self._impatience: IDelayedCall | None = None
+
+    def buildProtocol(self, addr: IAddress | None) -> ProtocolWrapper | None:  # type: ignore[override]
+        """
+        Wrap one more, unless there are too many: they must not take the descriptors that the rest
+        of the program needs.
+
+        @since: 0.1.0
+        """
+        return None if len(self.protocols) >= MOST_CONNECTIONS else super().buildProtocol(addr)
 
     def end(self) -> Deferred[None]:
         """

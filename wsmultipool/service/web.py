@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.web.resource import Resource
-from twisted.web.server import Site
+from twisted.web.server import Request, Site
 
 from .connections import ServerConnections
 from .exposition import Exposition
@@ -26,7 +26,6 @@ from .resources import Answer, AnswerResource, Tree
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
     from twisted.python.failure import Failure
-    from twisted.web.server import Request
 
     from ..pool import ReconnectingPoolFactory
     from .metrics import CountsClients
@@ -109,7 +108,7 @@ class StatusService(Service):
             L{CannotListenError<twisted.internet.error.CannotListenError>} when the port is in use.
         @since: 0.1.0
         """
-        self._listening = self._endpoint.listen(self._connections)
+        self._listening = maybeDeferred(self._endpoint.listen, self._connections)
         return self._listening.addCallbacks(self._began_to_listen, self._did_not_listen)
 
     def _began_to_listen(self, port: IListeningPort) -> IListeningPort:
@@ -194,12 +193,25 @@ def _as_json(stats: Any) -> dict[str, Any]:
     }
 
 
+class _Request(Request):
+    """
+    A request of which the body is not kept, as nothing here takes one.
+    """
+
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(0)  # type: ignore[no-untyped-call]
+
+    def handleContentChunk(self, data: bytes) -> None:
+        pass
+
+
 class _Site(Site):
     """
     A site that logs nothing for each request.
     """
 
     noisy = False
+    requestFactory = _Request
 
     def log(self, request: object) -> None:
         pass
