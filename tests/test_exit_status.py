@@ -26,3 +26,9 @@ def test_the_process_ends_with_the_status(status: int) -> None:
     assert ended.returncode == status
     assert ended.stdout.decode().splitlines() == ["main", "registered after"]
     assert ended.stderr == b""
+
+
+def test_closed_streams_do_not_change_the_status() -> None:
+    """Who closes standard output and error (">&- 2>&-") learns the status all the same."""
+    program = "import sys; sys.stdout = sys.stderr = None\n" + PROGRAM.format(status=1)
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 1

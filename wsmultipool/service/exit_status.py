@@ -15,6 +15,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 __all__ = ["exit_with"]
 
@@ -32,7 +33,10 @@ def _end(status: Callable[[], int]) -> None:
     number = status()
     if number:
         # What was registered before does not run any more.  This is what matters of it.
-        logging.shutdown()
+        # Of a stream that was closed, or nobody reads any more, nothing can be saved.
+        with suppress(Exception):
+            logging.shutdown()
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            with suppress(Exception):
+                stream.flush()
         os._exit(number)
