@@ -58,6 +58,19 @@ def test_config_with_a_mistake(tmp_path: Path) -> None:
     )
 
 
+def test_config_that_is_too_much_for_the_parser(tmp_path: Path) -> None:
+    """Whatever is wrong with a file is told in one line: a traceback helps no operator."""
+    assert refusal(tmp_path, "pool_size = " + "9" * 5000).startswith(" is not TOML: ")
+    assert refusal(tmp_path, "url = " + "[" * 100_000).startswith(" is not TOML: ")
+
+
+def test_path_that_can_not_be_one(tmp_path: Path) -> None:
+    """In TOML even a path may have any character in it."""
+    with pytest.raises(ConfigurationError, match=r"token_file 'a.*: embedded null byte"):
+        read_text("a\0b", "token_file")
+    assert not exposed("a\0b")
+
+
 def test_file_that_is_not_there(tmp_path: Path) -> None:
     """A file that can't be read is named, with the reason."""
     missing = str(tmp_path / "missing")

@@ -30,6 +30,8 @@ def read_text(path: str, what: str) -> str:
         raise ConfigurationError(f"{what} {path!r}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{what} {path!r} is not UTF-8") from None
+    except ValueError as error:  # there is a null in the path
+        raise ConfigurationError(f"{what} {path!r}: {error}") from None
 
 
 def read_config(path: str) -> Values:
@@ -42,7 +44,7 @@ def read_config(path: str) -> Values:
     text = read_text(path, "config")
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # beside TOMLDecodeError, of too large numbers
         raise ConfigurationError(f"config {path!r} is not TOML: {error}") from None
     values: Values = {}
     for name, value in tables.items():
@@ -74,5 +76,5 @@ def exposed(path: str) -> bool:
     """
     try:
         return bool(os.stat(path).st_mode & stat.S_IROTH)
-    except OSError:
+    except (OSError, ValueError):
         return False
