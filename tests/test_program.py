@@ -15,14 +15,34 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublisher
 from zope.interface import implementer
 
-from wsmultipool import ReconnectingPoolFactory
+from wsmultipool import PoolClosed, ReconnectingPoolFactory
+from wsmultipool._memory_transport import connect
 from wsmultipool.service.configuration import Configuration, Source
 from wsmultipool.service.log_level import set_log_level
 from wsmultipool.service.option_values import ConfigurationError
 from wsmultipool.service.program import CannotStart, Program
 from wsmultipool.testing import MemoryPool
 
-from .support import outcome
+from .local_client import REQUEST, LocalClient, Port
+from .support import error_of, outcome
+
+
+class Reactor(MemoryReactorClock):
+    """
+    A reactor whose ports say where they listen.
+
+    @param taken: ports that others have.
+    """
+
+    def __init__(self, *taken: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._taken = taken
+
+    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
+        if port in self._taken:
+            raise CannotListenError(interface, port, OSError("in use"))
+        super().listenTCP(port, factory, backlog, interface)  # type: ignore[no-untyped-call]
+        return Port(interface)
 
 
 class InMemory(Program):
@@ -68,18 +88,30 @@ def built(config: Path | None = None, **said: Any) -> InMemory:
     """
     if config is None:
         said.setdefault("url", ["ws://memory.test/"])
-    return InMemory(MemoryReactorClock(), Source(said, None if config is None else str(config)))
+    return InMemory(Reactor(), Source(said, None if config is None else str(config)))
 
 
-def started(**said: Any) -> InMemory:
+def started(config: Path | None = None, **said: Any) -> InMemory:
     """
     Start a program, and let its pool open.
     """
-    program = built(**said)
+    program = built(config, **said)
     program.privilegedStartService()
     program.startService()
     program.memory.settle()
     return program
+
+
+def connected(program: InMemory) -> LocalClient:
+    """
+    Connect a client to the relay.
+    """
+    head = "\r\n".join(f"{name}: {value}" for name, value in REQUEST.items())
+    client = LocalClient(f"GET / HTTP/1.1\r\n{head}\r\n\r\n".encode())
+    server = program._reactor.tcpServers[0][1].buildProtocol(None)
+    connect(program.memory.clock, 0.0, client, server)
+    program.memory.settle()
+    return client
 
 
 def stop(program: InMemory, seconds: float = 0) -> None:
@@ -115,22 +147,9 @@ def test_warnings_are_logged(tmp_path: Path, lines: list[str]) -> None:
     stop(program)
 
 
-def no_port() -> Any:
-    """
-    Make a reactor on which nobody can listen.
-    """
-
-    def listen(port: int, factory: object, backlog: int = 50, interface: str = "") -> None:
-        raise CannotListenError(interface, port, OSError("in use"))
-
-    reactor: Any = MemoryReactorClock()
-    reactor.listenTCP = listen
-    return reactor
-
-
 def test_a_port_in_use_ends_the_program_under_twistd(lines: list[str]) -> None:
     """twistd listens while it has the privileges, and there is nothing to do without a port."""
-    program = InMemory(no_port(), Source({"url": ["ws://h/"], "listen": "tcp:9000"}))
+    program = InMemory(Reactor(9000), Source({"url": ["ws://h/"], "listen": "tcp:9000"}))
     with pytest.raises(SystemExit) as exited:
         program.privilegedStartService()
     assert exited.value.code == program.status == 1
@@ -142,7 +161,7 @@ def test_a_port_in_use_is_told_to_who_has_started_a_daemon(
 ) -> None:
     """As a daemon, twistd hands an error on to the process that waits; there is no traceback."""
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    program = InMemory(no_port(), Source({"url": ["ws://h/"], "listen": "tcp:9000"}))
+    program = InMemory(Reactor(9000), Source({"url": ["ws://h/"], "listen": "tcp:9000"}))
     program.daemon = True
     with pytest.raises(CannotStart, match=r"^listen: Couldn't listen on 127\.0\.0\.1:9000: in use"):
         program.privilegedStartService()
@@ -152,7 +171,7 @@ def test_a_port_in_use_is_told_to_who_has_started_a_daemon(
 
 def test_a_port_in_use_ends_the_program_under_twist(lines: list[str]) -> None:
     """twist has no log before the reactor runs: the program ends as soon as it does."""
-    program = InMemory(no_port(), Source({"url": ["ws://h/"], "http": "tcp:9000"}))
+    program = InMemory(Reactor(9000), Source({"url": ["ws://h/"], "http": "tcp:9000"}))
     program.startService()
     assert program.pool.get_stats().connecting == 0
     reactor = program._reactor
@@ -162,6 +181,28 @@ def test_a_port_in_use_ends_the_program_under_twist(lines: list[str]) -> None:
     assert program.status == 1
     assert lines == ["critical: http: Couldn't listen on 127.0.0.1:9000: in use."]
     stop(program)
+
+
+@pytest.mark.parametrize("under_twist", [False, True])
+def test_a_port_in_use_for_the_page_ends_the_program(lines: list[str], under_twist: bool) -> None:
+    """The relay listens already, and stops; the pool never connects, and is closed."""
+    reactor: Any = Reactor(9100)
+    said: dict[str, Any] = {"url": ["ws://h/"], "listen": "tcp:9000", "http": "tcp:9100"}
+    program = InMemory(reactor, Source(said))
+    if under_twist:
+        program.startService()
+    else:
+        with pytest.raises(SystemExit) as exited:
+            program.privilegedStartService()
+        assert exited.value.code == 1
+    assert lines[0].startswith("critical: http: Couldn't listen on 127.0.0.1:9100")
+    assert len(lines) == 1
+    assert [server[0] for server in reactor.tcpServers] == [9000]
+    stop(program)
+    assert program.relay.address is None
+    assert program.memory.server.peers == []
+    assert isinstance(error_of(program.pool.send("x")), PoolClosed)
+    assert program.status == 1
 
 
 def test_a_pool_that_tries_no_more_ends_the_program(lines: list[str]) -> None:
@@ -187,9 +228,7 @@ def write(config: Path, text: str) -> Path:
 def test_reloading_resizes_the_pool(tmp_path: Path, lines: list[str]) -> None:
     """A new size takes effect at once; what takes a restart is told of, each time."""
     config = write(tmp_path / "config", "pool_size = 2\n")
-    program = built(config)
-    program.startService()
-    program.memory.settle()
+    program = started(config)
     write(config, 'pool_size = 3\nname = "other"\n')
     program.reload()
     program.memory.settle()
@@ -209,9 +248,7 @@ def test_reloading_resizes_the_pool(tmp_path: Path, lines: list[str]) -> None:
 def test_reloading_changes_the_headers(tmp_path: Path) -> None:
     """The next attempt to connect sends the new headers."""
     config = write(tmp_path / "config", 'pool_size = 1\nheader = ["X-A: 1"]\n')
-    program = built(config)
-    program.startService()
-    program.memory.settle()
+    program = started(config)
     write(config, 'pool_size = 1\nheader = ["X-A: 2"]\n')
     program.reload()
     program.memory.server.peers[0].drop()
@@ -224,9 +261,7 @@ def test_reloading_changes_the_headers(tmp_path: Path) -> None:
 def test_reloading_a_mistake_changes_nothing(tmp_path: Path, lines: list[str]) -> None:
     """A mistake is logged, and nothing is changed, not even what has no mistake in it."""
     config = write(tmp_path / "config", "pool_size = 2\n")
-    program = built(config)
-    program.startService()
-    program.memory.settle()
+    program = started(config)
     write(config, "pool_size = 3\nmin_uptime = -1\n")
     program.reload()
     program.memory.settle()
@@ -280,6 +315,29 @@ def test_without_time_to_drain_what_is_queued_is_left(lines: list[str]) -> None:
     assert (program.status, lines) == (1, ["error: 1 message was not delivered"])
 
 
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_without_time_to_drain_clients_are_not_waited_for(tmp_path: Path, reloaded: bool) -> None:
+    """What they have sent is given up at once, whether drain was 0 from the beginning or later."""
+    text = 'listen = "tcp:9000"\npool_size = 1\ndrain = {}\n'
+    config = write(tmp_path / "config", text.format(5 if reloaded else 0))
+    program = started(config)
+    program.memory.server.peers[0].stop_reading()
+    program.pool.send(b"x" * 100_000)
+    program.memory.settle()
+    client = connected(program)
+    client.send("unread")
+    program.memory.settle()
+    assert program.relay.get_stats().pending_messages == 1
+    write(config, text.format(0))
+    program.reload()
+    outcome(program.stopService())
+    program.memory.settle()
+    assert client.close_frame is not None
+    assert client.close_frame[0] == 1001
+    client.close()
+    program.memory.advance(10)
+
+
 def test_a_server_that_does_not_read_at_the_end(lines: list[str]) -> None:
     """What is not proven to have arrived counts as left."""
     program = started(pool_size=1, drain=2.0)
@@ -324,6 +382,19 @@ def test_a_second_interrupt_ends_at_once(lines: list[str]) -> None:
     assert program.status == 1
 
 
+def test_a_second_interrupt_does_not_wait_for_clients() -> None:
+    """Not even for one that does not take part in the closing handshake."""
+    program = started(listen="tcp:9000", drain=60.0)
+    client = connected(program)
+    stopped = outcome(program.stopService())
+    program.memory.settle()
+    assert stopped == []
+    program._told_to_end(True)
+    program.memory.settle()
+    assert stopped == [None]
+    assert client.is_lost
+
+
 @pytest.mark.parametrize(
     ("option", "value", "text"),
     [
@@ -341,5 +412,5 @@ def test_a_mistake_about_the_router_is_named(option: str, value: object, text: s
         **{"wamp_prefix": "feed", option: value},
     }
     with pytest.raises(ConfigurationError, match=text) as raised:
-        InMemory(MemoryReactorClock(), Source(said))
+        InMemory(Reactor(), Source(said))
     assert "secret" not in str(raised.value)

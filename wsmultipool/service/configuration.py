@@ -238,8 +238,7 @@ def _relay(values: Values) -> RelayOptions | None:
         except ValueError as error:
             raise ConfigurationError(f"token_file {path!r}: {error}") from None
         options["token"] = token
-    if drain := _drain(values):
-        options["settle_timeout"] = drain
+    options["settle_timeout"] = _drain(values)
     relay = _checked(RelayOptions, **options)
     _checked(check_exposure, exposure_of_description(listen), relay)
     return relay

@@ -233,6 +233,8 @@ class Program(Service):
             # Nobody will know what arrives of the rest.
             self._left("Told to end at once")
             self.pool.destroy()
+            if self.relay is not None:
+                self.relay.abort()
 
     def _watch_for_exhaustion(self) -> None:
         self.pool.when_open().addErrback(self._never_open)

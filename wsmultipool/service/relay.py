@@ -161,7 +161,8 @@ class RelayService(Service):
         """
         Have other rules for who may come in from now on.  Who is in, stays.
 
-        @param options: of which C{token}, C{allow_origins} and C{allow_hosts} count.
+        @param options: of which C{token}, C{allow_origins} and C{allow_hosts} count, and
+            C{settle_timeout} for the end.
         @raise Exposed: it listens beyond loopback, and nobody would need a token any more; nothing
             has changed then.
         @since: 0.1.0
@@ -171,6 +172,7 @@ class RelayService(Service):
             token=options.token,
             allow_origins=options.allow_origins,
             allow_hosts=options.allow_hosts,
+            settle_timeout=options.settle_timeout,
         )
         if self._port is not None:
             exposure = exposure_of_address(self._port.getHost())
@@ -235,11 +237,20 @@ class RelayService(Service):
         self._stopped.addCallback(lambda _: result.callback(None))
         return result
 
+    def abort(self) -> None:
+        """
+        Drop all clients, for who does not want to wait for the end of L{stopService} any more.
+
+        @since: 0.1.0
+        """
+        for wire in tuple(self._wires):
+            wire.abort()
+
     def _settle(self) -> Deferred[None]:
         for client in self._clients.present:
             client.stop()
         settled: Deferred[None] = Deferred()
-        self._wait_until(lambda: not self._clients.under_way, self.options.settle_timeout, settled)
+        self._wait_until(lambda: not self._clients.under_way, self._access.settle_timeout, settled)
         return settled.addCallback(lambda _: self._close_clients())
 
     def _close_clients(self) -> Deferred[None]:
@@ -277,8 +288,7 @@ class RelayService(Service):
             self._waiting()
 
     def _forget(self) -> None:
-        for wire in tuple(self._wires):
-            wire.abort()
+        self.abort()
         self._clients.end()
         if self._port is not None:
             self._port = None

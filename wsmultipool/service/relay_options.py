@@ -57,7 +57,8 @@ class RelayOptions:
         client is closed with 1013; C{None} for as long as it takes.
     @ivar handshake_timeout: how long a client may take for the opening handshake.
     @ivar close_timeout: how long the closing handshake with a client may take.
-    @ivar settle_timeout: how long, when the relay stops, what clients have sent may take to leave.
+    @ivar settle_timeout: how long, when the relay stops, what clients have sent may take to leave;
+        0 gives it up at once.
     @since: 0.1.0
     """
 
@@ -104,8 +105,10 @@ class RelayOptions:
             "confirm_window_bytes",
         ):
             _check_size(option, getattr(self, option))
-        for option in ("handshake_timeout", "close_timeout", "settle_timeout"):
+        for option in ("handshake_timeout", "close_timeout"):
             _check_duration(option, getattr(self, option))
+        if isinstance(self.settle_timeout, bool) or self.settle_timeout != 0:
+            _check_duration("settle_timeout", self.settle_timeout)
         if self.send_timeout is not None:
             _check_duration("send_timeout", self.send_timeout)
 
