@@ -4,7 +4,6 @@ Reading what clients send: the same as Autobahn reads, wherever the octets are c
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
+from wsmultipool._masking import find_autobahn
 from wsmultipool.service import _client_frames as frames
 from wsmultipool.service._relay_protocol import RelayFactory
 from wsmultipool.service.relay_options import RelayOptions
@@ -247,7 +247,7 @@ def test_what_is_not_taken_comes_again() -> None:
 
 
 def by_compiled() -> frames.Unmask:
-    found = frames._find_autobahn()
+    found = find_autobahn()
     if found is None:
         pytest.skip("Autobahn's masker was not compiled")
     return frames.unmasking_in_place(*found)
@@ -280,14 +280,8 @@ def test_a_way_of_unmasking_that_is_wrong_is_not_chosen() -> None:
     assert frames.choose_unmask(failing, None) is frames.unmask_by_integers
 
 
-def test_only_what_is_installed_is_chosen_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without websockets and Autobahn's compiled masker, or if that is not wanted: integers."""
-    monkeypatch.setitem(sys.modules, "websockets.speedups", None)
-    monkeypatch.setitem(sys.modules, "_nvx_xormasker", None)
-    assert frames._find_websockets() is None
-    assert frames._find_autobahn() is None
-    monkeypatch.setenv("AUTOBAHN_USE_NVX", "no")
-    assert frames._find_autobahn() is None
+def test_without_other_packages_integers_are_chosen() -> None:
+    """They are there everywhere."""
     assert frames.choose_unmask(None, None) is frames.unmask_by_integers
 
 

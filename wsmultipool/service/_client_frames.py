@@ -1,6 +1,7 @@
 """
 The frames between a relay and its clients (RFC 6455, section 5): masked one way, not the other.
 
+What does not depend on that is the same as for the frames between a pool and its server.
 There is no I/O in here, and no state.  L{read_messages} takes whole messages out of what clients
 have sent, as long as nothing but ordinary frames come: it stops at whatever else, and the caller
 has Autobahn look at that.
@@ -8,31 +9,34 @@ has Autobahn look at that.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from itertools import repeat
-from struct import Struct
 from typing import Any, NamedTuple
 
-# RFC 6455, section 11.8
-TEXT = 0x1
-BINARY = 0x2
-CLOSE = 0x8
-PING = 0x9
-PONG = 0xA
+from .. import _framing
+from .._framing import BINARY, FIN, PONG, TEXT, is_utf8
+from .._framing import encode_unmasked_frame as encode_frame
+from .._masking import KEY_SIZE, find_autobahn, find_websockets
 
-FIN = 0x80
+__all__ = [
+    "BINARY",
+    "FIN",
+    "PONG",
+    "TEXT",
+    "FrameHeader",
+    "encode_frame",
+    "frame_size",
+    "may_be_ordinary",
+    "read_header",
+    "read_messages",
+]
+
 MASKED = 0x80
 _ORDINARY = (FIN | TEXT, FIN | BINARY)
 
 _LONGEST_IN_SECOND_OCTET = 125
 _IN_2_OCTETS = 126
-_IN_8_OCTETS = 127
 _LONGEST_IN_2_OCTETS = 0xFFFF
-_KEY_SIZE = 4
-
-_MEDIUM_HEADER = Struct(">BBH").pack
-_LONG_HEADER = Struct(">BBQ").pack
 
 Unmask = Callable[[bytes, bytes], bytes]
 """Takes a masked payload and its key; returns the payload."""
@@ -46,7 +50,7 @@ def unmask_by_integers(masked: bytes, key: bytes) -> bytes:
     Unmask by one XOR of two long integers: no loop in Python.
     """
     size = len(masked)
-    pad = key * (size // _KEY_SIZE + 1)
+    pad = key * (size // KEY_SIZE + 1)
     octets = int.from_bytes(masked, "little") ^ int.from_bytes(pad[:size], "little")
     return octets.to_bytes(size, "little")
 
@@ -93,43 +97,7 @@ def choose_unmask(apply_mask: Unmask | None, compiled: tuple[Any, Any] | None) -
     return unmask_by_integers
 
 
-def _find_websockets() -> Unmask | None:
-    try:
-        from websockets.speedups import apply_mask
-    except ImportError:  # not installed, or without its C extension
-        return None
-    return apply_mask
-
-
-def _find_autobahn() -> tuple[Any, Any] | None:
-    # As Autobahn understands it.
-    if os.environ.get("AUTOBAHN_USE_NVX", "").strip().lower() in ("0", "no", "false"):
-        return None
-    try:
-        from _nvx_xormasker import ffi, lib  # type: ignore[import-not-found]
-    except ImportError:
-        return None
-    return ffi, lib
-
-
-unmask = choose_unmask(_find_websockets(), _find_autobahn())
-
-
-# To clients
-
-
-def encode_frame(first_octet: int, payload: bytes) -> bytes:
-    """
-    Build one frame as servers send it: the same for every client.
-
-    @param first_octet: opcode, with L{FIN}.
-    """
-    size = len(payload)
-    if size <= _LONGEST_IN_SECOND_OCTET:
-        return bytes((first_octet, size)) + payload
-    if size <= _LONGEST_IN_2_OCTETS:
-        return _MEDIUM_HEADER(first_octet, _IN_2_OCTETS, size) + payload
-    return _LONG_HEADER(first_octet, _IN_8_OCTETS, size) + payload
+unmask = choose_unmask(find_websockets()[0], find_autobahn())
 
 
 # From clients
@@ -154,19 +122,13 @@ def read_header(data: bytes, at: int) -> FrameHeader | None:
 
     @return: C{None} if it is not there as a whole.
     """
-    if len(data) < at + 2:
+    header = _framing.read_header(data, at)
+    if header is None:
         return None
-    first, second = data[at : at + 2]
-    size, start, shortest = second & 0x7F, 2, 0
-    if size >= _IN_2_OCTETS:
-        start, shortest = (4, 126) if size == _IN_2_OCTETS else (10, 65536)
-        size = int.from_bytes(data[at + 2 : at + start], "big")
-    is_masked = second >= MASKED
-    if is_masked:
-        start += _KEY_SIZE
-    if len(data) < at + start:
-        return None
-    return FrameHeader(is_masked and size >= shortest and first in _ORDINARY, start + size)
+    size = header.payload_at + header.size
+    # With a key, and a length in as few octets as possible, it is as long as it should be.
+    is_ordinary = header.first_octet in _ORDINARY and size == frame_size(header.size)
+    return FrameHeader(is_ordinary, size)
 
 
 def may_be_ordinary(data: bytes, at: int) -> bool:
@@ -216,7 +178,7 @@ def read_messages(data: bytes, at: int, longest: int, most: int) -> tuple[list[b
             at = start + size
             if at > end or size > longest or size < 0:  # not whole, too long, not masked
                 break
-            payload = unmask(data[start:at], data[start - _KEY_SIZE : start])
+            payload = unmask(data[start:at], data[start - KEY_SIZE : start])
             if is_text and not payload.isascii() and not is_utf8(payload):
                 break
             append(payload)
@@ -226,17 +188,6 @@ def read_messages(data: bytes, at: int, longest: int, most: int) -> tuple[list[b
     return payloads, begin
 
 
-def is_utf8(payload: bytes) -> bool:
-    """Whether it may be the payload of a text message (RFC 6455, section 8.1)."""
-    try:
-        payload.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def frame_size(payload_size: int) -> int:
     """How many octets an ordinary frame with such a payload has."""
-    if payload_size <= _LONGEST_IN_SECOND_OCTET:
-        return 6 + payload_size
-    return (8 if payload_size <= _LONGEST_IN_2_OCTETS else 14) + payload_size
+    return KEY_SIZE + _framing.frame_size(payload_size)

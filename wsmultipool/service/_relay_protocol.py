@@ -153,17 +153,7 @@ class RelayWire(ReadingWire, WebSocketServerProtocol):  # type: ignore[misc]
         """The way to the client; once it was let in."""
         return self._outbox
 
-    def sendFrame(
-        self,
-        opcode: int,
-        payload: bytes = b"",
-        fin: bool = True,
-        rsv: int = 0,
-        mask: bytes | None = None,
-        payload_len: int | None = None,
-        chopsize: int | None = None,
-        sync: bool = False,
-    ) -> None:
+    def sendFrame(self, opcode: int, payload: bytes = b"", *_: object, **__: object) -> None:
         """Send what Autobahn wants to send: the Close frame; for pongs see L{onPing}."""
         self._outbox.write_last(encode_frame(FIN | opcode, payload))
 
