@@ -18,7 +18,9 @@ from wsmultipool.service.hosts import is_local, may_be_called
         (IPv4Address("TCP", "0.0.0.0", 80), False),
         (IPv4Address("TCP", "192.0.2.1", 80), False),
         (IPv6Address("TCP", "::1", 80), True),
+        (IPv6Address("TCP", "::ffff:127.0.0.1", 80), True),
         (IPv6Address("TCP", "::", 80), False),
+        (IPv6Address("TCP", "::ffff:192.0.2.1", 80), False),
         (UNIXAddress("/run/pool.sock"), False),
         (object(), False),
     ],
@@ -32,7 +34,17 @@ def test_loopback_addresses_are_local(address: object, local: bool) -> None:
     "host",
     [
         *("localhost", "LOCALHOST:80", "localhost.", "a.localhost", "127.0.0.1", "127.1.2.3:8080"),
-        *("[::1]", "[::1]:8080", "status.test", "Status.Test:443", " localhost ", None),
+        *(
+            "[::1]",
+            "[::1]:8080",
+            "[::ffff:127.0.0.1]:8080",
+            "::1",
+            "status.test",
+            "status.test.",
+            "Status.Test:443",
+            " localhost ",
+            None,
+        ),
     ],
 )
 def test_names_of_this_machine_are_allowed(host: str | None) -> None:
@@ -55,7 +67,7 @@ def test_names_of_this_machine_are_allowed(host: str | None) -> None:
             "[2001:db8::1]",
             "",
             "notlocalhost",
-            "::1",
+            "2001:db8::1",
             "status.test.evil",
         ),
     ],

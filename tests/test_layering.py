@@ -38,7 +38,7 @@ PURE = {
     *("service._client_frames", "service.access", "service.relay_options", "service.relay_stats"),
     *("_commands.message_framing", "_words", "service.command_line", "service.config_file"),
     *("service.configuration", "service.option_table", "service.option_values"),
-    "service.reloading",
+    *("service.reloading", "service.hosts"),
 }
 # They do not decide anything: the version, what logs, and what waits for user code.
 PURE_ENOUGH = {"_version", "_awaitables", "_pool_logger", "loggers", "service.log_level"}

@@ -18,12 +18,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from twisted.internet.address import IPv4Address as TCP4Address
 from twisted.internet.address import IPv6Address as TCP6Address
 from twisted.internet.address import UNIXAddress
+
+from .hosts import address_of, is_local, is_loopback, may_be_called
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress
@@ -49,7 +50,6 @@ _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?"
 )
 _HOST_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9_])?")
-_LOOPBACK_NAME = re.compile(r"(?:.+\.)?localhost\.?")
 # Which positional argument names the interface.
 _INTERFACE_AT = {"tcp": "1", "tcp6": "1", "ssl": "4"}
 _BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE)
@@ -132,7 +132,7 @@ class AccessRules:
         @return: C{None} for a client that may come in.
         @since: 0.1.0
         """
-        if self._checks_host and not self._knows_host(headers.get("host", "")):
+        if self._checks_host and not may_be_called(headers.get("host", ""), self._hosts):
             return Refusal(403, "host", "the Host header names another host than this one")
         origin = headers.get("origin")
         if origin is not None and not self._allows(origin):
@@ -155,14 +155,6 @@ class AccessRules:
         presented = _BEARER.fullmatch(authorization.strip())
         octets = b"" if presented is None else presented[1].encode("utf-8", "replace")
         return hmac.compare_digest(octets, self._token)
-
-    def _knows_host(self, header: str) -> bool:
-        host = header.strip().lower()
-        if host.startswith("["):
-            host = host.partition("]")[0][1:]
-        elif host.count(":") == 1:
-            host = host.partition(":")[0]
-        return host in self._hosts or _is_loopback_host(host)
 
 
 def check_origin(option: str, value: object) -> str:
@@ -206,7 +198,7 @@ def check_host_name(option: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{option} must be a sequence of str, not of {type(value).__name__}")
     host = value.lower().removeprefix("[").removesuffix("]")
-    if _address(host) is None and not _HOST_NAME.fullmatch(host):
+    if address_of(host) is None and not _HOST_NAME.fullmatch(host):
         raise ValueError(f"{option}: {value!r} is not a host name or address (without a port)")
     return host
 
@@ -263,7 +255,7 @@ def exposure_of_description(description: str) -> Exposure:
         return Exposure(description, True)
     if kind in _INTERFACE_AT:
         interface = _interface(kind, arguments)
-        local = _is_loopback_host(interface)
+        local = is_loopback(interface)
         return Exposure(description, local, local)
     if kind == "systemd" and arguments.get("domain") == "UNIX":
         return Exposure(description, True)
@@ -284,7 +276,7 @@ def exposure_of_address(address: IAddress) -> Exposure:
     if isinstance(address, UNIXAddress):
         return Exposure("a unix socket", True)
     if isinstance(address, (TCP4Address, TCP6Address)):
-        local = _is_loopback_host(address.host)
+        local = is_local(address)
         host = f"[{address.host}]" if ":" in address.host else address.host
         return Exposure(f"{host}:{address.port}", local, local)
     return Exposure(str(address), False)
@@ -341,17 +333,3 @@ def _unescape(text: str) -> str:
 
 def _interface(kind: str, arguments: Mapping[str, str]) -> str:
     return arguments.get("interface") or arguments.get(_INTERFACE_AT[kind], "")
-
-
-def _is_loopback_host(host: str) -> bool:
-    address = _address(host)
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return bool(_LOOPBACK_NAME.fullmatch(host)) if address is None else address.is_loopback
-
-
-def _address(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
