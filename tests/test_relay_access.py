@@ -82,6 +82,16 @@ def test_pages_are_refused_unless_their_origin_is_allowed() -> None:
     assert reason(RelayOptions(), origin="http://localhost") == "origin"
 
 
+def test_the_origin_of_old_browsers_counts() -> None:
+    """Before version 13 of the protocol, which may be asked for, the header had another name."""
+    headers = {"sec-websocket-origin": "https://a.example"}
+    refusal = AccessRules(RelayOptions(), checks_host=False).refusal(headers)
+    assert refusal is not None
+    assert refusal.reason == "origin"
+    allowing = RelayOptions(allow_origins=("https://a.example",))
+    assert AccessRules(allowing, checks_host=False).refusal(headers) is None
+
+
 def test_all_origins_can_be_allowed() -> None:
     """By a star, which has to be asked for."""
     options = RelayOptions(allow_origins=("*",))

@@ -45,6 +45,8 @@ __all__ = [
 ]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+# The latter up to version 8 of the protocol, which Autobahn still speaks.
+_ORIGIN_HEADERS = ("origin", "sec-websocket-origin")
 # A page's path is no part of its origin, and neither are credentials.
 _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?"
@@ -134,8 +136,8 @@ class AccessRules:
         """
         if self._checks_host and not may_be_called(headers.get("host", ""), self._hosts):
             return Refusal(403, "host", "the Host header names another host than this one")
-        origin = headers.get("origin")
-        if origin is not None and not self._allows(origin):
+        origins = [headers[name] for name in _ORIGIN_HEADERS if name in headers]
+        if not all(map(self._allows, origins)):
             return Refusal(403, "origin", "web pages of this Origin are not allowed")
         if self._token is not None and not self._has_token(headers.get("authorization", "")):
             challenge = (("WWW-Authenticate", 'Bearer realm="relay"'),)
