@@ -583,6 +583,22 @@ def test_stopping_closes_clients_with_1001(scene: Scene) -> None:
     assert stopped == [None]
 
 
+def test_stopping_leaves_no_timer_for_those_who_are_gone(scene: Scene) -> None:
+    """What they have sent may wait in the pool for longer than the relay does."""
+    relay = scene(is_open=False)
+    client = relay.connect()
+    client.send("hello")
+    relay.settle()
+    client.transport.abortConnection()
+    relay.settle()
+    stopped = outcome(relay.relay.stopService())
+    relay.memory.advance(relay.relay.options.settle_timeout)
+    assert stopped == [None]
+    assert relay.relay.get_stats().pending_messages == 1
+    relay.memory.pool.destroy()
+    assert relay.memory.clock.getDelayedCalls() == []
+
+
 def test_stopping_waits_until_what_was_taken_is_sent(scene: Scene) -> None:
     """A message that the pool has accepted is not lost because the relay stops."""
     relay = scene(is_open=False)

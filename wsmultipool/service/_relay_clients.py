@@ -123,6 +123,8 @@ class RelayClients:
         self._changed()
 
     def may_resume(self, client: RelayClient) -> None:
+        if client not in self.present:  # nobody will read from it again
+            return
         if not self._resuming:
             self._later(self._resume)
         self._resuming[client] = None
