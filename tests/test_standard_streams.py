@@ -97,6 +97,18 @@ async def test_what_is_not_asked_for_is_not_read(pipe: list[int]) -> None:
 
 
 @within(10)
+async def test_input_that_somebody_else_has_taken_is_waited_for(pipe: list[int]) -> None:
+    """A pipe may have several readers, one of which has made it non-blocking: that is no error."""
+    os.set_blocking(pipe[0], False)
+    stream = InputStream(reactor, pipe[0])
+    reading = Deferred.fromCoroutine(stream.read())
+    stream.doRead()
+    assert not reading.called
+    os.write(pipe[1], b"one")
+    assert await reading == b"one"
+
+
+@within(10)
 async def test_waiting_for_input_can_be_given_up(pipe: list[int]) -> None:
     """Nothing stays on the reactor when the program ends before the input does."""
     stream = InputStream(reactor, pipe[0])

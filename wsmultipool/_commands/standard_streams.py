@@ -14,6 +14,7 @@ import select
 import stat
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -65,14 +66,17 @@ class InputStream:
             watchable = _is_watchable(self._descriptor)
         except OSError:
             return b""  # Closed from the beginning: "wsmultipool cat <&-".
-        if watchable:
-            self._ready = Deferred(lambda _: self._reactor.removeReader(self))
-            self._reactor.addReader(self)
-            await self._ready
-        else:
-            # A file is always ready: let others have a turn.
-            await deferLater(self._reactor, 0)
-        return os.read(self._descriptor, _READ_BYTES)
+        while True:
+            if watchable:
+                self._ready = Deferred(lambda _: self._reactor.removeReader(self))
+                self._reactor.addReader(self)
+                await self._ready
+            else:
+                # A file is always ready: let others have a turn.
+                await deferLater(self._reactor, 0)
+            # Another process may have made it non-blocking, and be the first to read.
+            with suppress(BlockingIOError):
+                return os.read(self._descriptor, _READ_BYTES)
 
     def fileno(self) -> int:
         """For the reactor."""
