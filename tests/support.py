@@ -6,8 +6,9 @@ Each double provides its interface in full, which C{test_support.py} checks with
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IDelayedCall, IPushProducer
@@ -20,6 +21,9 @@ from wsmultipool.handshake import UpgradeResponse
 from wsmultipool.interfaces import IWebSocketPool, IWireListener
 from wsmultipool.messages import Message, SendData
 from wsmultipool.stats import PoolStats
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def outcome(deferred: Deferred[Any]) -> list[Any]:
@@ -80,6 +84,20 @@ class Numbered:
 
     def __repr__(self) -> str:
         return f"<{self.id}>"
+
+
+def without_prometheus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Have C{prometheus_client} be not installed for a test.
+    """
+    real = builtins.__import__
+
+    def without(name: str, *args: Any, **options: Any) -> Any:
+        if name.startswith("prometheus_client"):
+            raise ImportError(name)
+        return real(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
 
 
 @implementer(IConsumer)

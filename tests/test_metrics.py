@@ -4,7 +4,6 @@ Tests for L{wsmultipool.service.metrics} and L{wsmultipool.service.catalogue}.
 
 from __future__ import annotations
 
-import builtins
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from wsmultipool.service import PrometheusCollector
 from wsmultipool.service.catalogue import METRICS
 from wsmultipool.testing import MemoryPool
 
+from .support import without_prometheus
 from .test_web import Relay
 
 HOWTO = Path(__file__).resolve().parent.parent / "docs" / "howto" / "metrics.rst"
@@ -221,14 +221,7 @@ def test_without_prometheus_client_only_the_constructor_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Importing the service never needs the extra; using the collector names it."""
-    real = builtins.__import__
-
-    def without(name: str, *args: Any, **options: Any) -> Any:
-        if name.startswith("prometheus_client"):
-            raise ImportError(name)
-        return real(name, *args, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    without_prometheus(monkeypatch)
     with pytest.raises(ImportError, match=r"pip install 'wsmultipool\[metrics\]'"):
         PrometheusCollector()
 

@@ -4,7 +4,6 @@ Tests for L{wsmultipool.service.web}: what a pool's HTTP server answers, and how
 
 from __future__ import annotations
 
-import builtins
 import json
 import tempfile
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from twisted.application.service import IService
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import capturedLogs, eventAsText
 from zope.interface.verify import verifyObject
 
@@ -27,7 +26,7 @@ from wsmultipool.testing import MemoryPool
 from .http_requests import ServerEndpoint
 from .leftovers import LoggedFailures
 from .status_pages import Shown
-from .support import outcome
+from .support import error_of, outcome, without_prometheus
 
 EVERYWHERE = IPv4Address("TCP", "0.0.0.0", 8080)
 
@@ -235,14 +234,7 @@ def test_without_prometheus_client_metrics_say_what_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The rest of the service works, and whoever asks for metrics reads how to get them."""
-    real = builtins.__import__
-
-    def without(name: str, *args: Any, **options: Any) -> Any:
-        if name.startswith("prometheus_client"):
-            raise ImportError(name)
-        return real(name, *args, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    without_prometheus(monkeypatch)
     shown = Shown()
     monkeypatch.undo()
     response = shown.get("/metrics")
@@ -341,6 +333,20 @@ def test_a_port_in_use_fails_the_deferred() -> None:
     listens: object = memory.result(service.listen())
     assert listens is endpoint.port
     service.startService()
+    memory.result(service.stopService())
+    memory.close()
+
+
+def test_an_endpoint_that_raises_fails_the_deferred() -> None:
+    """Not every endpoint does as it should, and whoever asks it looks at the Deferred."""
+
+    class Raising(ServerEndpoint):
+        def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+            raise CannotListenError("127.0.0.1", 8080, OSError("no"))
+
+    memory = MemoryPool()
+    service = StatusService(memory.pool, Raising(), reactor=memory.clock)
+    assert isinstance(error_of(service.listen()), CannotListenError)
     memory.result(service.stopService())
     memory.close()
 
