@@ -385,6 +385,20 @@ def test_confirmed_messages_survive_a_lost_connection(scene: Scene) -> None:
     assert relay.relay.get_stats().pending_messages == 0
 
 
+def test_what_was_not_confirmed_in_time_may_have_arrived(scene: Scene) -> None:
+    """The client is not told that it was not sent, for upstream may just be slow to answer."""
+    relay = scene(confirm=True, send_timeout=5.0)
+    relay.memory.server.peers[0].stop_reading()
+    client = relay.connect()
+    client.send("hello")
+    relay.memory.advance(6)
+    reason = "not confirmed: nothing was confirmed for 5 s; 0 sent before"
+    assert close_of(client) == (1013, reason)
+    relay.memory.server.peers[0].resume_reading()
+    relay.settle()
+    assert relay.upstream == [(b"hello", False)]
+
+
 def test_a_client_with_too_much_unconfirmed_is_not_read_from(scene: Scene) -> None:
     """Its window is full; it goes on when confirmations come."""
     relay = scene(confirm=True, confirm_window=10)

@@ -197,7 +197,8 @@ class RelayClient:
         self._house.failed(self, len(self.under_way), error)
         if self.is_open:
             code = GOING_AWAY if isinstance(error, PoolClosed) else TRY_AGAIN_LATER
-            fate = "not confirmed" if isinstance(error, DeliveryUnknown) else "not sent"
+            may_have_arrived = isinstance(error, DeliveryUnknown | TimeoutError) and self._confirm
+            fate = "not confirmed" if may_have_arrived else "not sent"
             # How many were sent: the client then knows which ones to send again.
             self.close("upstream", code, why_closed(fate, error, self._sent))
         self._withdraw()

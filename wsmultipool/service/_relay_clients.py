@@ -109,10 +109,15 @@ class RelayClients:
         now, self._watch = self._reactor.seconds(), None
         for client in tuple(self.under_way):
             if now - client.waits_since >= timeout:
-                client.give_up(SendTimeout(timeout))
+                client.give_up(self._too_late(timeout))
         if self.under_way:
             first = min(client.waits_since for client in self.under_way)
             self._watch = self._reactor.callLater(max(0.0, first + timeout - now), self._look)
+
+    def _too_late(self, timeout: float) -> Exception:
+        if self._options.confirm:  # whether a connection took it is not known
+            return TimeoutError(f"nothing was confirmed for {timeout:g} s")
+        return SendTimeout(timeout)
 
     def idle(self, client: RelayClient) -> None:
         self.under_way.discard(client)
