@@ -137,6 +137,7 @@ def test_nothing_secret_is_shown(tmp_path: Path) -> None:
         ({"url": [URL], "listen": ""}, "listen is empty: it is an endpoint such as tcp:9000"),
         ({"url": [URL], "listen": "tcp:1", "max_clients": 0}, "max_clients must be at least 1"),
         ({"url": [URL], "listen": "tcp:1:interface=0.0.0.0"}, "listening on tcp:1:interface="),
+        ({"url": [URL], "listen": "tcp:1", "confirm_window": 9}, "confirm_window needs confirm"),
         ({"url": [URL], "min_ready": 2}, "min_ready needs http"),
         ({"url": [URL], "http": "tcp:1", "min_ready": -1}, "min_ready must be at least 0, not -1"),
         ({"url": [URL], "http": "tcp:1", "min_ready": 6}, "min_ready (6) is more than pool_size"),

@@ -229,6 +229,9 @@ def _relay(values: Values) -> RelayOptions | None:
             if is_of_relay and option.name in values:
                 raise ConfigurationError(f"{option.name} needs listen")
         return None
+    for name in ("confirm_window", "confirm_window_bytes"):
+        if name in values and not options.get("confirm"):
+            raise ConfigurationError(f"{name} needs confirm")
     # What clients ask for and what upstream speaks had better be the same.
     options.setdefault("protocols", _several(values, "subprotocol"))
     if "token_file" in values:
