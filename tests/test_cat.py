@@ -146,6 +146,14 @@ async def test_kind(run: Run, binary: bool) -> None:
     assert (status, output) == (0, b"binary\n" if binary else b"text\n")
 
 
+@pytest.mark.parametrize(("binary", "echoed"), [(False, b"a\n"), (True, b"a\r\n")])
+@within(10)
+async def test_carriage_return(run: Run, binary: bool, echoed: bytes) -> None:
+    """In text it is a part of the line break; of what is not text every byte arrives."""
+    async with listening(echo_factory()) as server:
+        assert await run.whole(server.url, b"a\r\n", binary=binary, expect=1) == (0, echoed)
+
+
 @within(20)
 async def test_what_is_not_text(run: Run) -> None:
     """A line that is not UTF-8 can't be sent as text, and the number of the message is told."""

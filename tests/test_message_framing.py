@@ -40,6 +40,11 @@ def test_lines(stream: bytes, messages: list[bytes]) -> None:
     assert read(Lines(MOST), *(bytes([octet]) for octet in stream)) == messages
 
 
+def test_lines_that_are_not_text_keep_what_stands_before_the_line_break() -> None:
+    """Only in text is a carriage return a part of the line break."""
+    assert read(Lines(MOST, binary=True), b"a\r\n\r\nb\r") == [b"a\r", b"\r", b"b\r"]
+
+
 def test_a_line_has_a_limit() -> None:
     """A stream without line breaks does not fill the memory."""
     assert read(Lines(4), b"1234\n1234") == [b"1234", b"1234"]

@@ -77,8 +77,11 @@ class Cat:
     ) -> None:
         self._reactor = reactor
         self._options = options
-        framing = LengthPrefixed if options.length_prefixed else Lines
-        self._framing = framing(_LONGEST_INPUT)
+        self._framing: LengthPrefixed | Lines
+        if options.length_prefixed:
+            self._framing = LengthPrefixed(_LONGEST_INPUT)
+        else:
+            self._framing = Lines(_LONGEST_INPUT, binary=options.binary)
         self._input = InputStream(reactor, input_descriptor)
         self._pool = self._build_pool()
         self._output = OutputStream(

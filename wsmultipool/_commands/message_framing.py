@@ -22,10 +22,12 @@ class Lines:
     A message for each line, without its line break.  The last line need not have one.
 
     @param most: the longest message to read, in bytes.
+    @param binary: whether a carriage return before the line break is part of the line.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, binary: bool = False) -> None:
         self._most = most
+        self._binary = binary
         self._parts: list[bytes] = []
         self._length = 0
 
@@ -62,7 +64,7 @@ class Lines:
         line = b"".join(self._parts)
         self._parts.clear()
         self._length = 0
-        return line.removesuffix(b"\r")
+        return line if self._binary else line.removesuffix(b"\r")
 
 
 class LengthPrefixed:
