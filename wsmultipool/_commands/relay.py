@@ -33,8 +33,7 @@ def main(arguments: Sequence[str]) -> int:
 
     @param arguments: what follows C{relay}.
     @return: the exit status.
-    @raise SystemExit: the command line has a mistake (2), asks for help (0), or the service could
-        not start (1).
+    @raise SystemExit: the command line has a mistake (2), or asks for help (0).
     """
     source = parse(service_parser("wsmultipool relay", _EXAMPLES), arguments)
     from twisted.internet import reactor as global_reactor

@@ -157,16 +157,14 @@ class Program(Service):
 
     def privilegedStartService(self) -> None:
         """
-        Listen, while the process may still listen on any port.
+        Listen, while the process may still listen on any port.  If that is not possible, the log
+        says so, and the process ends as soon as it runs, which leaves nothing behind.
 
-        @raise SystemExit: that is not possible, as the log says.
-        @raise CannotStart: the same, where another process waits to hear of it.
+        @raise CannotStart: that is not possible, and another process waits to hear of it.
         @since: 0.1.0
         """
-        if self._listen():
+        if self._listen() or not self.daemon:
             return
-        if not self.daemon:
-            raise SystemExit(self.status)
         # It goes to the other process, which shows it.  The log has it already, and needs no more.
         sys.excepthook = lambda *_: None
         raise CannotStart(self._reason)
@@ -182,7 +180,6 @@ class Program(Service):
         for warning in self._configuration.warnings:
             _log.warn("{warning}", warning=warning)
         if not self._listen():
-            # Of twist, which has no log yet, and shows what is logged now once it runs.
             return
         for service in self._fronts():
             service.startService()
@@ -203,12 +200,11 @@ class Program(Service):
 
         @return: false if it is known already that this fails.
         """
-        if self._is_listening:
-            return True
-        self._is_listening = True
-        for service, name in ((self.relay, "listen"), (self.web, "http")):
-            if service is not None:
-                service.listen().addErrback(self._can_not_listen, name)
+        if not self._is_listening:
+            self._is_listening = True
+            for service, name in ((self.relay, "listen"), (self.web, "http")):
+                if service is not None:
+                    service.listen().addErrback(self._can_not_listen, name)
         return not self.status
 
     def _can_not_listen(self, failure: Failure, name: str) -> None:
