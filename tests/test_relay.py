@@ -431,6 +431,22 @@ def test_everybody_gets_what_arrives(scene: Scene) -> None:
     assert relay.relay.get_stats().messages_to_clients == 9
 
 
+def test_a_client_that_has_said_goodbye_gets_nothing_more(scene: Scene) -> None:
+    """Nor does it count as one that was there, however long it takes to go."""
+    relay = scene()
+    client = relay.connect()
+    client.transport.pauseProducing()
+    client.close()
+    relay.settle()
+    relay.memory.server.peers[0].send("late")
+    relay.settle()
+    stats = relay.relay.get_stats()
+    assert (stats.clients, stats.messages_to_clients, stats.unheard_messages) == (1, 0, 1)
+    client.transport.resumeProducing()
+    relay.settle()
+    assert client.frames == [(8, b"\x03\xe8")]
+
+
 def test_a_client_gets_nothing_from_before_it_came(scene: Scene) -> None:
     """What arrives while nobody is there is counted, and gone."""
     relay = scene()
