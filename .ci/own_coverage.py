@@ -74,6 +74,7 @@ TESTS = {
     "_tls_options": ["test_endpoints.py", "test_options.py"],
     "keys": ["test_pinned_keys.py"],
     "service._client_frames": ["test_relay_frames.py"],
+    "service._option": ["test_option_table.py"],
     "service.access": ["test_relay_access.py", "test_relay_options.py"],
     "service.relay_options": ["test_relay_options.py"],
     "service.relay_stats": ["test_relay.py"],

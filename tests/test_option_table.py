@@ -1,5 +1,5 @@
 """
-Tests for L{wsmultipool.service.option_table}.
+Tests for L{wsmultipool.service.option_table}, and for how its options follow from dataclasses.
 """
 
 from __future__ import annotations
