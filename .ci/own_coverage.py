@@ -23,21 +23,23 @@ from tests.test_layering import PACKAGE, PURE
 
 # Declarations only: there is nothing to run.
 NO_CODE = {"interfaces"}
+LIFECYCLE = [
+    "test_lifecycle.py",
+    "test_on_connect.py",
+    "test_reconnecting.py",
+    "test_states.py",
+    "test_handshakes.py",
+    "test_close_and_destroy.py",
+    "test_receiving.py",
+    "test_several_urls.py",
+    "test_observers.py",
+]
 # One subject in several modules, or tested in several: not test_MODULE.py.
 TESTS = {
     "_flush": ["test_flush.py", "test_flush_ends.py", "test_flush_losses.py"],
     "_fragments": ["test_fragments.py", "test_messages.py"],
-    "_lifecycle": [
-        "test_lifecycle.py",
-        "test_on_connect.py",
-        "test_reconnecting.py",
-        "test_states.py",
-        "test_handshakes.py",
-        "test_close_and_destroy.py",
-        "test_receiving.py",
-        "test_several_urls.py",
-        "test_observers.py",
-    ],
+    "_dialling": LIFECYCLE,
+    "_lifecycle": LIFECYCLE,
     "_dispatch": [
         "test_backpressure.py",
         "test_broadcast.py",
@@ -81,7 +83,7 @@ TESTS = {
     "_validation": ["test_options.py", "test_urls.py"],
     "_websocket_options": ["test_options.py"],
 }
-DECISIONS = {"_dispatch", "_flush", "_intake", "_lifecycle", "_losses"}
+DECISIONS = {"_dialling", "_dispatch", "_flush", "_intake", "_lifecycle", "_losses"}
 # What runs when a module is imported belongs to no test.
 IMPORTED = "^$"
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsmultipool._heartbeat import Heartbeat
+from wsmultipool.errors import HeartbeatTimeout, PongOverdue
 
 from .support import BusyClock
 
@@ -39,14 +40,22 @@ def beating(
     Make a heartbeat, and the list of what it does and when.
     """
     done: list[tuple[str, float]] = []
+
+    def failed(error: Exception) -> None:
+        if isinstance(error, PongOverdue):
+            assert error.timeout == interval + timeout
+        else:
+            assert isinstance(error, HeartbeatTimeout)
+            assert error.timeout == timeout
+        done.append(("mute" if isinstance(error, PongOverdue) else "dead", clock.seconds()))
+
     heartbeat = Heartbeat(
         clock,
         interval,
         timeout,
         lambda: done.append(("ping", clock.seconds())),
         waiting_since,
-        lambda: done.append(("dead", clock.seconds())),
-        lambda: done.append(("mute", clock.seconds())),
+        failed,
     )
     return heartbeat, done
 
@@ -155,8 +164,7 @@ def test_it_may_be_stopped_by_its_ping(clock: BusyClock) -> None:
         TIMEOUT,
         stop,
         lambda: None,
-        lambda: stopped.append(False),
-        lambda: stopped.append(False),
+        lambda _: stopped.append(False),
     )
     clock.pump([10, 10, 10])
     assert stopped == [True]

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from .errors import HeartbeatTimeout, PongOverdue
+
 # Less than any clock shows: waiting for what rounding left over might not move the clock at all.
 _NO_TIME = 1e-6
 
@@ -26,8 +28,8 @@ class Heartbeat:
 
     @param ping: sends the ping.
     @param waiting_since: returns the time since when a ping of ours waits for its pong, or C{None}.
-    @param dead: called once when the peer is found dead.
-    @param mute: called once, instead, when it is found mute.
+    @param failed: called once, with L{HeartbeatTimeout} when the peer is found dead, and with
+        L{PongOverdue} when it is found mute.
     """
 
     def __init__(
@@ -37,16 +39,14 @@ class Heartbeat:
         timeout: float,
         ping: Callable[[], None],
         waiting_since: Callable[[], float | None],
-        dead: Callable[[], None],
-        mute: Callable[[], None],
+        failed: Callable[[Exception], None],
     ) -> None:
         self._clock = clock
         self._interval = interval
         self._timeout = timeout
         self._ping = ping
         self._waiting_since = waiting_since
-        self._dead = dead
-        self._mute = mute
+        self._failed = failed
         self._last_heard = clock.seconds()
         self._deaf = False
         self._pinged = False
@@ -85,7 +85,7 @@ class Heartbeat:
             and now - waiting_since > self._interval + self._timeout - _NO_TIME
         ):
             self._call = None
-            self._mute()
+            self._failed(PongOverdue(self._interval + self._timeout))
         elif to_wait > _NO_TIME:
             self._call = self._clock.callLater(to_wait, self._interval_over)
         else:
@@ -96,4 +96,4 @@ class Heartbeat:
     def _timeout_over(self) -> None:
         self._call = None
         self._pinged = False
-        self._dead()
+        self._failed(HeartbeatTimeout(self._timeout))

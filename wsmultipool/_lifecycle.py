@@ -15,39 +15,33 @@ Messages touch none of this.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, succeed
 
-from ._attempt import Attempt, OneProtocol
+from ._attempt import Attempt
 from ._awaitables import call_user
+from ._dialling import Dialling
 from ._heartbeat import Heartbeat
-from ._reasons import in_words
+from ._timer import Timer
+from ._tries import Tries
 from ._waiters import Waiters
-from .backoff import ExponentialBackoff
 from .errors import (
     CloseTimeout,
     ConnectionDropped,
     ConnectionFailed,
     GaveUp,
-    HeartbeatTimeout,
     OnConnectFailed,
     OpenTimeout,
-    PongOverdue,
     ProtocolViolation,
-    TransportFailed,
     UpgradeRejected,
 )
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IDelayedCall
-
     from ._connection import PooledConnection
     from ._fleet import Place
     from ._owner import LifecycleOwner
-    from .handshake import UpgradeRequest, UpgradeResponse
+    from .handshake import UpgradeResponse
     from .interfaces import IWebSocketWire
     from .options import ServerURL
 
@@ -80,19 +74,12 @@ class Lifecycle:
         self._place = place
         self._owner = owner
         self._clock = owner.reactor
-        self._failures = 0
-        self._backoff = ExponentialBackoff(
-            owner.options.reconnect_interval,
-            owner.options.max_reconnect_interval,
-            owner.options.reconnect_backoff_multiplier,
-            random=owner.uniform,
-        )
+        self._tries = Tries(place, owner.options, owner.uniform)
         self._heartbeat: Heartbeat | None = None
-        self._request: UpgradeRequest | None = None
         self._wire: IWebSocketWire | None = None
-        self._stage = ""
+        self._dialling: Dialling  # the latest, which may be over
         self._attempt: Attempt | None = None
-        self._timer: IDelayedCall | None = None
+        self._timer = Timer(owner.reactor)  # for what the present state waits for at most so long
         self._failure: Exception | None = None
         self._began = 0.0
         self._opened_at: float | None = None
@@ -123,14 +110,12 @@ class Lifecycle:
     @property
     def attempts(self) -> int:
         """Consecutive failures; 0 once it has stayed open for C{min_uptime}."""
-        return 0 if self.state == "open" and self._proven() else self._failures
+        return 0 if self.state == "open" and self._proven() else self._tries.failures
 
     @property
     def retry_delay(self) -> float | None:
         """Seconds until the next attempt; C{None} while none is waited for."""
-        if self.state != "closed" or self._timer is None:
-            return None
-        return max(0.0, self._timer.getTime() - self._clock.seconds())
+        return self._timer.remaining if self.state == "closed" else None
 
     def _proven(self) -> bool:
         uptime = self.uptime
@@ -172,7 +157,7 @@ class Lifecycle:
         if self._busy:
             self.close(code, reason)
         else:
-            self._clear_timer()
+            self._timer.clear()
             self.state = "closed"
             self._owner.connection_stopped(self._connection)
 
@@ -186,7 +171,7 @@ class Lifecycle:
         was_over = self.stopped
         self._stopping = True
         self._owner.gate.leave(self)
-        self._clear_timer()
+        self._timer.clear()
         self._leave_service()
         self.state = "destroyed"
         if self._busy:
@@ -201,51 +186,16 @@ class Lifecycle:
         self._began = self._clock.seconds()
         self._failure = None
         self._was_proven = False
-        self._stage = "the headers"
-        self._attempt = attempt = Attempt()
-        self._set_timer(self._owner.options.open_timeout, self._open_timed_out)
-        request = self._owner.build_request(self.url, self._connection)
-        transport = request.addCallback(self._dial, attempt)
-        attempt.wait(transport, self._dialled, self._dialling_failed)
+        self._dialling = Dialling(
+            self.url, self._connection, self._owner, self._attach, self._give_up_attempt
+        )
+        self._attempt = self._dialling
+        self._timer.set(self._owner.options.open_timeout, self._open_timed_out)
+        self._dialling.begin()
 
-    def _dial(self, request: UpgradeRequest, attempt: Attempt) -> Deferred[object]:
-        if not attempt.wanted:
-            return fail(CancelledError())
-        self._request = request
-        self._stage = "the transport"
-        owner = self._owner
-        wire = owner.ws_factory.build_protocol(request, owner.options)
-        endpoint = owner.ws_factory.build_endpoint(self._clock, self.url, owner.options)
-        factory = OneProtocol(wire, partial(self._attach, attempt))
-        return maybeDeferred(endpoint.connect, factory)
-
-    def _attach(self, attempt: Attempt, wire: IWebSocketWire) -> bool:
-        """
-        The transport of C{wire} is there.
-
-        @return: whether it is still wanted.
-        """
-        if not attempt.wanted or self._wire is not None:
-            return False
+    def _attach(self, wire: IWebSocketWire) -> None:
         self._wire = wire
-        self._stage = "the WebSocket handshake"
         wire.listener = self._connection
-        return True
-
-    def _dialled(self) -> None:
-        # What follows is told by the wire, and may have been told already.
-        if self._wire is None:
-            self._dialling_failed(TransportFailed("the endpoint made no connection"))
-
-    def _dialling_failed(self, error: BaseException) -> None:
-        """
-        The headers, or the transport, could not be had.
-        """
-        if not isinstance(error, ConnectionFailed):
-            described = TransportFailed(in_words(error))
-            described.__cause__ = error
-            error = described
-        self._give_up_attempt(error)
 
     def wire_open(self, response: UpgradeResponse) -> None:
         """The upgrade was accepted."""
@@ -261,7 +211,7 @@ class Lifecycle:
         if on_connect is None:
             self._open()
             return
-        self._stage = "on_connect"
+        self._dialling.stage = "on_connect"
         assert self._attempt is not None
         self._attempt.wanted = False  # but not cancelled: the endpoint may tell only now
         self._attempt = attempt = Attempt()
@@ -288,12 +238,10 @@ class Lifecycle:
         if self._failure is None:
             self._failure = UpgradeRejected(response.status, response.reason, retry_after)
         if self.state == "connecting":
-            assert self._request is not None
-            self._owner.connection_rejected(self._connection, self._request, response)
+            self._owner.connection_rejected(self._connection, self._dialling.request, response)
 
     def _open_timed_out(self) -> None:
-        self._timer = None
-        self._give_up_attempt(OpenTimeout(self._owner.options.open_timeout, self._stage))
+        self._give_up_attempt(OpenTimeout(self._owner.options.open_timeout, self._dialling.stage))
 
     def _give_up_attempt(self, error: Exception) -> None:
         if self._failure is None:
@@ -318,7 +266,7 @@ class Lifecycle:
     # Open, and closing
 
     def _open(self) -> None:
-        self._clear_timer()
+        self._timer.clear()
         assert self._attempt is not None
         self._attempt.wanted = False
         self._attempt = None
@@ -333,11 +281,7 @@ class Lifecycle:
                 options.heartbeat_timeout,
                 self._connection.heartbeat_ping,
                 self._connection.waiting_for_pong_since,
-                partial(self._heartbeat_failed, HeartbeatTimeout(options.heartbeat_timeout)),
-                partial(
-                    self._heartbeat_failed,
-                    PongOverdue(options.heartbeat_interval + options.heartbeat_timeout),
-                ),
+                self._heartbeat_failed,
             )
         self._connection.opened()
         self._owner.gate.leave(self)
@@ -365,10 +309,9 @@ class Lifecycle:
         """A Close frame is about to be sent, whoever started it."""
         self._leave_service()
         if self.state != "destroyed":
-            self._set_timer(self._owner.options.close_timeout, self._close_timed_out)
+            self._timer.set(self._owner.options.close_timeout, self._close_timed_out)
 
     def _close_timed_out(self) -> None:
-        self._timer = None
         if self._failure is None:
             self._failure = CloseTimeout(self._owner.options.close_timeout)
         self._drop()
@@ -402,14 +345,9 @@ class Lifecycle:
         The funnel: there is no transport (any more), for whatever reason.
         """
         owner = self._owner
-        self._clear_timer()
+        self._timer.clear()
         owner.gate.leave(self)
-        if self._was_proven:
-            self._failures = 0
-            self._backoff.reset()
-            self._place.well()
-        else:
-            self._failures += 1
+        self._tries.ended(self._was_proven)
         if self._stopping and isinstance(error, ConnectionDropped):
             error = None  # as was wanted
         elif error is not None:
@@ -430,12 +368,11 @@ class Lifecycle:
             owner.observers.attempt_ended(self._connection, not_opened, took)
         owner.connection_ended(self._connection, was_open, error, code, reason)
         # From here on, what user code did in the meantime counts.
-        most = owner.options.max_reconnect_attempts
         if self._stopping:
             owner.connection_stopped(self._connection)
-        elif most is not None and self._failures >= most:
+        elif self._tries.used_up:
             self.gave_up = True
-            gave_up = GaveUp(self._connection.id, self._failures)
+            gave_up = GaveUp(self._connection.id, self._tries.failures)
             gave_up.__cause__ = error
             gave_up.url = self.url.label
             owner.connection_gave_up(self._connection, gave_up)
@@ -444,25 +381,12 @@ class Lifecycle:
 
     def _wait_for_retry(self) -> None:
         now = self._clock.seconds()
-        due = now + self._backoff.next()
-        if self._failures:
-            was = self._place.url
-            due = self._place.failed(due)
-            if self._place.url is not was:
-                self._owner.connection_moved(self._connection, was)
-        self._set_timer(due - now, self._retry)
-        self._owner.observers.measured("retry delay", due - now)
+        was = self.url
+        delay = self._tries.next(now) - now
+        if self.url is not was:
+            self._owner.connection_moved(self._connection, was)
+        self._timer.set(delay, self._retry)
+        self._owner.observers.measured("retry delay", delay)
 
     def _retry(self) -> None:
-        self._timer = None
         self._owner.gate.enter(self, self._connect)
-
-    def _set_timer(self, delay: float, function: Callable[[], None]) -> None:
-        """There is one timer, for what the present state waits for at most so long."""
-        self._clear_timer()
-        self._timer = self._clock.callLater(delay, function)
-
-    def _clear_timer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()

@@ -1,0 +1,96 @@
+"""
+Getting a transport for a WebSocket: first the headers, from user code; then the endpoint's answer.
+
+Either may take its time, fail, or answer when nobody wants to know any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
+
+from ._attempt import Attempt, OneProtocol
+from ._reasons import in_words
+from .errors import ConnectionFailed, TransportFailed
+
+if TYPE_CHECKING:
+    from ._connection import PooledConnection
+    from ._owner import LifecycleOwner
+    from .handshake import UpgradeRequest
+    from .interfaces import IWebSocketWire
+    from .options import ServerURL
+
+
+class Dialling(Attempt):
+    """
+    One attempt to connect, until there is a transport; what follows is told by the wire.
+
+    @param attached: called with the wire that has got a transport, if that is still wanted.
+    @param failed: called, instead, with why there is none.
+    @ivar stage: what is waited for, in words.
+    @ivar request: the upgrade request, as soon as its headers are known.
+    """
+
+    request: UpgradeRequest
+
+    def __init__(
+        self,
+        url: ServerURL,
+        connection: PooledConnection,
+        owner: LifecycleOwner,
+        attached: Callable[[IWebSocketWire], None],
+        failed: Callable[[ConnectionFailed], None],
+    ) -> None:
+        super().__init__()
+        self.stage = "the headers"
+        self._url = url
+        self._connection = connection
+        self._owner = owner
+        self._attached = attached
+        self._failed = failed
+        self._has_wire = False
+
+    def begin(self) -> None:
+        """Begin, which may call back at once."""
+        request = self._owner.build_request(self._url, self._connection)
+        self.wait(request.addCallback(self._dial), self._dialled, self._not_dialled)
+
+    def _dial(self, request: UpgradeRequest) -> Deferred[object]:
+        if not self.wanted:
+            return fail(CancelledError())
+        self.request = request
+        self.stage = "the transport"
+        owner = self._owner
+        wire = owner.ws_factory.build_protocol(request, owner.options)
+        endpoint = owner.ws_factory.build_endpoint(owner.reactor, self._url, owner.options)
+        return maybeDeferred(endpoint.connect, OneProtocol(wire, self._attach))
+
+    def _attach(self, wire: IWebSocketWire) -> bool:
+        """
+        The transport of C{wire} is there.
+
+        @return: whether it is still wanted.
+        """
+        if not self.wanted or self._has_wire:
+            return False
+        self._has_wire = True
+        self.stage = "the WebSocket handshake"
+        self._attached(wire)
+        return True
+
+    def _dialled(self) -> None:
+        # What follows is told by the wire, and may have been told already.
+        if not self._has_wire:
+            self._not_dialled(TransportFailed("the endpoint made no connection"))
+
+    def _not_dialled(self, error: BaseException) -> None:
+        """
+        The headers, or the transport, could not be had.
+        """
+        if not isinstance(error, ConnectionFailed):
+            described = TransportFailed(in_words(error))
+            described.__cause__ = error
+            error = described
+        self._failed(error)
