@@ -2,7 +2,7 @@
 One connection as users, balancers and the pool see it: sending, receiving, pings, counters.
 
 Its life, from connecting to reconnecting, is in L{wsmultipool._lifecycle}; the WebSocket beneath it
-in L{wsmultipool._autobahn}.
+in L{wsmultipool._autobahn}; what the peer has received of it, in L{wsmultipool._receipts}.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from twisted.internet.defer import Deferred, fail
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ._arguments import check_close, check_flags, check_ping, to_payload
@@ -18,9 +17,8 @@ from ._fragments import FragmentedMessage
 from ._lifecycle import ConnectionState, Lifecycle
 from ._message_batch import MessageBatch
 from ._message_kinds import ConfirmedMessage
-from ._pings import PingTracker
-from ._proof import ProofOfReceipt
-from .errors import ConnectionFailed, NotConnected
+from ._receipts import Receipts
+from .errors import NotConnected
 from .interfaces import IPooledConnection, IWireListener
 from .messages import Message, PlainMessage, SendData
 from .stats import ConnectionStats
@@ -34,10 +32,6 @@ if TYPE_CHECKING:
     from .interfaces import IWebSocketWire
 
 __all__ = ["ConnectionState", "PooledConnection"]
-
-# When its pongs pile up because they are not read in time, a server may take pings for an attack:
-# ws, for Node.js, drops the connection at 60.  A later ping proves all that an earlier one would.
-_MOST_PROBES = 8
 
 _NONE_ARRIVING = MessageBatch([], True)
 
@@ -65,12 +59,7 @@ class PooledConnection:
         self.take_plain: Callable[[PlainMessage], None]
         self._owner = owner
         self._life = Lifecycle(self, place, owner)
-        self._proof = ProofOfReceipt(owner.dispatch.unconfirmed)
-        self._pings = PingTracker(
-            owner.reactor, self._send_ping, self._mark, self._proved, owner.observers
-        )
-        self._alone_with: ConfirmedMessage | None = None
-        self._becoming_quiet = False
+        self._receipts = Receipts(self, owner)
         self._wire: IWebSocketWire
         self._paused = False
         self._held = 0
@@ -114,7 +103,7 @@ class PooledConnection:
     @property
     def latency(self) -> float | None:
         """Seconds of the last ping round trip; C{None} before there was one."""
-        return self._pings.latency
+        return self._receipts.pings.latency
 
     @property
     def buffered_bytes(self) -> int:
@@ -203,7 +192,7 @@ class PooledConnection:
         payload = check_ping(data, timeout)
         if not self.up:
             return fail(NotConnected())
-        return self._pings.ping(payload, timeout)
+        return self._receipts.pings.ping(payload, timeout)
 
     def close(self, code: int = 1000, reason: str = "") -> Deferred[None]:
         """
@@ -238,66 +227,34 @@ class PooledConnection:
     @property
     def may_take(self) -> bool:
         """Whether it is up, its transport takes more, and no message is to be alone on it."""
-        return self.up and not self._paused and self._alone_with is None
+        return self.up and not self._paused and self._receipts.alone_with is None
 
     @property
     def writable(self) -> bool:
         """Whether it may take anyone's message."""
-        return self.may_take and self.occupied_by is None and not self._becoming_quiet
+        return self.may_take and self.occupied_by is None and not self._receipts.becoming_quiet
 
     def suits(self, message: Message) -> bool:
-        """
-        Whether it may take this message now, if it takes any.
-
-        A message that has been lost with its connection until one delivery is left may be what
-        makes the server drop them.  It makes its last attempt alone, with nothing unconfirmed
-        before it and nothing behind it, so that it takes no other message down, nor is it taken
-        down by one.
-        """
-        return not self._is_last_attempt(message) or not self._proof.unconfirmed
+        """Whether it may take this message now, if it takes any."""
+        return self._receipts.suits(message)
 
     def become_quiet(self) -> None:
-        """
-        Take nothing until all was confirmed, for a message that it does not L{suit<suits>} before.
-        """
-        self._becoming_quiet = True
-        self._owner.dispatch.refresh(self)
-
-    def _is_last_attempt(self, message: Message) -> bool:
-        return 0 < message.deliveries == self._owner.options.max_deliveries - 1
+        """See L{wsmultipool._receipts.Receipts.become_quiet}."""
+        self._receipts.become_quiet()
 
     def take(self, message: Message) -> None:
         """Queue a message for the end of this turn.  Only if L{may_take}."""
         if message.confirm:
-            self._take_confirmed(cast("ConfirmedMessage", message))
+            self._receipts.takes(cast("ConfirmedMessage", message))
         self._wire.send_message(message)
 
-    def _take_confirmed(self, message: ConfirmedMessage) -> None:
-        message.was_taken = True
-        self._proof.takes(message)
-        if message.fragmented is None and self._is_last_attempt(message):
-            self._alone_with = message
-            self._owner.dispatch.refresh(self)
-
     def barrier(self) -> Deferred[float]:
-        """
-        @return: a Deferred that fires when the peer has processed all that was taken before this
-            call, as the pong of a ping behind it proves (RFC 6455, section 5.5.3); and fails if
-            that does not happen within C{heartbeat_timeout}, or at all.  Only while it is up.
-        """
-        return self._pings.barrier(self._owner.options.heartbeat_timeout)
+        """See L{wsmultipool._receipts.Receipts.barrier}."""
+        return self._receipts.barrier()
 
     def when_proven(self) -> Deferred[bool] | None:
-        """
-        @return: a Deferred that fires with true when the peer has processed all that was taken
-            before this call, or with false when the connection is gone and nobody knows; C{None}
-            if there is nothing to wait for.
-        """
-        if self._proof.proven == self._proof.taken:
-            return None
-        if self.up:
-            return self._pings.barrier(None).addCallbacks(lambda _: True, _not_proven)
-        return self._life.when_gone().addCallback(lambda _: False)
+        """See L{wsmultipool._receipts.Receipts.when_proven}."""
+        return self._receipts.when_proven(self._life.when_gone)
 
     def set_receiving(self, receiving: bool) -> None:
         """Read from the transport while it is open, or do not."""
@@ -318,7 +275,7 @@ class PooledConnection:
         """There is a WebSocket."""
         self._wire = wire
         self.take_plain = wire.send_plain
-        self._proof = ProofOfReceipt(self._owner.dispatch.unconfirmed, lambda: wire.queued_messages)
+        self._receipts.began(wire)
         self._paused = False
         self.up = True
 
@@ -332,27 +289,19 @@ class PooledConnection:
         if not self.up:
             return
         self.up = False
-        self._alone_with = None
-        self._becoming_quiet = False
         self._hold(0)
         unwritten = self._wire.take_unwritten()
-        self._proof.give_back()
+        self._receipts.went_down()
         self._owner.connection_left(self)
         self._owner.dispatch.left(self, unwritten)
 
     def is_gone(self, error: Exception) -> None:
         """There is no WebSocket any more: no pong will come."""
-        unknown = self._proof.unknown
-        unconfirmed = self._proof.give_up()
-        self._proof = ProofOfReceipt(self._owner.dispatch.unconfirmed)
-        # First, as who waits for a pong will want to know what has become of the messages.
-        self._owner.dispatch.gone(self, unconfirmed, unknown, error)
-        self._pings.fail_all(error)
+        self._receipts.is_gone(error)
 
     def begin_closing(self, code: int, reason: str) -> None:
         """Write what was taken, then start the closing handshake."""
-        if self._proof.proven != self._proof.taken:
-            self._pings.probe()  # its pong may still come before the peer's Close frame
+        self._receipts.closing()
         self._wire.flush()
         self._wire.close(code, reason)
 
@@ -362,32 +311,11 @@ class PooledConnection:
 
     def waiting_for_pong_since(self) -> float | None:
         """The time since when confirmed messages, or a flush, wait for a pong, if they do."""
-        return self._pings.waiting_since(self._proof.unconfirmed > 0)
-
-    def _send_ping(self, payload: bytes) -> None:
-        if self.up:
-            self._wire.send_ping(payload)
-
-    def _mark(self) -> int:
-        return self._proof.mark()
-
-    def _proved(self, mark: int) -> None:
-        confirmed = self._proof.proved(mark)
-        if not confirmed:
-            return
-        if not self._proof.unconfirmed:
-            self._alone_with = None
-            self._becoming_quiet = False
-            self._owner.dispatch.refresh(self)
-        self._owner.dispatch.confirmed(self, confirmed)
+        return self._receipts.waiting_since()
 
     def _flush(self) -> None:
-        self._probe_if_due()
+        self._receipts.probe_if_due()
         self._wire.flush()
-
-    def _probe_if_due(self) -> None:
-        if self.up and self._proof.ping_due and self._pings.probes < _MOST_PROBES:
-            self._pings.probe()
 
     # IWireListener
 
@@ -422,15 +350,16 @@ class PooledConnection:
         self._owner.ping_received(payload, self.id)
 
     def wire_pong(self, payload: bytes) -> None:
-        if not self._pings.pong(payload):
+        if not self._receipts.pings.pong(payload):
             self._owner.pong_received(payload, self.id)
-        self._probe_if_due()
+        self._receipts.probe_if_due()
 
     def wire_queued(self) -> None:
         self._owner.end_of_turn.add(self._flush)
 
     def wire_wrote(self, count: int, size: int, special: list[Message]) -> None:
-        self._proof.written += count
+        receipts = self._receipts
+        receipts.proof.written += count
         self._sent_messages += count
         self._sent_bytes += size
         for message in special:
@@ -441,7 +370,7 @@ class PooledConnection:
                 message.settle(self.id)
         # After each write, and not only at the end of the turn: the sooner a message is confirmed,
         # the fewer are sent twice when the connection is lost.
-        self._probe_if_due()
+        receipts.probe_if_due()
 
     def wire_paused(self, held: int) -> None:
         if self.up:
@@ -458,7 +387,7 @@ class PooledConnection:
 
     def _hold(self, held: int) -> None:
         # What is kept until it is confirmed counts already.
-        held = max(0, held - self._proof.unconfirmed_size)
+        held = max(0, held - self._receipts.proof.unconfirmed_size)
         self._owner.dispatch.held += held - self._held
         self._held = held
 
@@ -467,8 +396,3 @@ class PooledConnection:
 
     def wire_lost(self, error: Exception | None, code: int, reason: str) -> None:
         self._life.wire_lost(error, code, reason)
-
-
-def _not_proven(failure: Failure) -> bool:
-    failure.trap(ConnectionFailed)  # and not that somebody does not want to know any more
-    return False
