@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ._connection import PooledConnection
 from ._dispatch import Dispatch
+from ._draining import Draining
 from ._fleet import Fleet, Place, by_worth
 from ._gate import ConnectGate
 from ._intake import Intake
@@ -25,8 +26,6 @@ from .errors import GaveUp, PoolClosed, PoolExhausted
 from .stats import PoolStats
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IDelayedCall
-
     from ._message_batch import MessageBatch
     from .events import EventEmitter
     from .handshake import UpgradeRequest, UpgradeResponse
@@ -89,9 +88,7 @@ class Supervisor:
         self._started = False
         self._ready = False
         self._last_to_leave: PooledConnection | None = None
-        self._drain_timer: IDelayedCall | None = None
-        self._settled: Deferred[None] | None = None
-        self._drained: Callable[[], None] | None = None
+        self._draining: Draining | None = None
         self._add(options.pool_size)
 
     # Counting
@@ -240,7 +237,9 @@ class Supervisor:
         if self.ended:
             return
         self._refuse()
-        self._end_drain()
+        draining, self._draining = self._draining, None
+        if draining is not None:
+            draining.give_up()
         self.dispatch.end(PoolClosed)
         self.intake.fail_waiting("closed")
         for connection in self.all_connections():
@@ -254,22 +253,11 @@ class Supervisor:
 
     def _drain(self, seconds: float, code: int, reason: str) -> None:
         def drained() -> None:
-            self._end_drain()
+            self._draining = None
             self._stop_all(code, reason)
 
-        self._drained = drained
-        self._drain_timer = self.reactor.callLater(seconds, drained)
-        self._settled = self.dispatch.when_all_settled()
-        self._settled.addCallbacks(lambda _: drained(), lambda _: None)
-
-    def _end_drain(self) -> None:
-        self._drained = None
-        timer, self._drain_timer = self._drain_timer, None
-        settled, self._settled = self._settled, None
-        if timer is not None and timer.active():
-            timer.cancel()
-        if settled is not None:
-            settled.cancel()
+        settled = self.dispatch.when_all_settled()
+        self._draining = Draining(self.reactor, seconds, settled, drained)
 
     def _stop_all(self, code: int, reason: str) -> None:
         self.dispatch.end(PoolClosed)
@@ -369,8 +357,8 @@ class Supervisor:
         gave_up = "%s: %s gave up after %d attempts"
         self._logger.error(gave_up, self._name, self._named(connection), error.attempts)
         self._events.emit("error", error, connection.id)
-        if self.exhausted and self._drained is not None:
-            self._drained()  # there is nothing any more to drain to
+        if self.exhausted and self._draining is not None:
+            self._draining.finish()  # there is nothing any more to drain to
         elif self.exhausted and not self.closing:
             self.intake.refuse(PoolExhausted)
             self.intake.fail_waiting("exhausted")
