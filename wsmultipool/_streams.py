@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ._waiters import Waiters
 
 if TYPE_CHECKING:
-    from .pool import ReconnectingPoolFactory
+    from .events import EventEmitter
 
 ReceivedMessage = tuple[bytes, bool, int]
 """C{data, is_binary, connection_id}, as in the event C{message}."""
@@ -27,19 +27,27 @@ class MessageStream:
     What C{pool.messages()} returns: all messages from that call on, for one C{async for}.
 
     It ends when the pool has ended and everything received was consumed.
+
+    @param events: where messages come from.
+    @param hold: called with this and with true, to stop reading; with false, to let it go on.
+    @param release: called with this when it has ended.
     """
 
     def __init__(
-        self, pool: ReconnectingPoolFactory, release: Callable[[MessageStream], None]
+        self,
+        events: EventEmitter,
+        hold: Callable[[object, bool], None],
+        release: Callable[[MessageStream], None],
     ) -> None:
-        self._pool = pool
+        self._events = events
+        self._hold = hold
         self._release = release
         self._received: deque[ReceivedMessage] = deque()
         self._bytes = 0
         self._arrival = Waiters()
         self._holding = False
         self._ended = False
-        pool.on("message", self._on_message)
+        events.on("message", self._on_message)
 
     def __aiter__(self) -> MessageStream:
         return self
@@ -53,7 +61,7 @@ class MessageStream:
         self._bytes -= len(message[0])
         if self._holding and not self._above(0.5):
             self._holding = False
-            self._pool._hold_receiving(self, False)
+            self._hold(self, False)
         return message
 
     async def aclose(self) -> None:
@@ -70,10 +78,10 @@ class MessageStream:
         if self._ended:
             return
         self._ended = True
-        self._pool.off("message", self._on_message)
+        self._events.off("message", self._on_message)
         if self._holding:
             self._holding = False
-            self._pool._hold_receiving(self, False)
+            self._hold(self, False)
         self._release(self)
         self._arrival.fire()
 
@@ -82,7 +90,7 @@ class MessageStream:
         self._bytes += len(data)
         if not self._holding and self._above(1):
             self._holding = True
-            self._pool._hold_receiving(self, True)
+            self._hold(self, True)
         self._arrival.fire()
 
     def _above(self, part: float) -> bool:

@@ -20,9 +20,10 @@ from ._autobahn import WebSocketFactory
 from ._endpoints import check_options
 from ._fleet import Fleet
 from ._flush import Flushing
+from ._listening import Listening
 from ._pool_logger import as_pool_logger, guarded
-from ._streams import MessageStream
 from ._supervisor import Supervisor
+from ._timer import Timer
 from ._urls import parse_urls
 from ._validation import check_bool, check_integer
 from .errors import NotConnected, PoolClosed
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Unpack
 
-    from twisted.internet.interfaces import IDelayedCall
     from twisted.python.failure import Failure
 
+    from ._streams import MessageStream
     from .options import PoolOptionsDict
     from .stats import PoolStats
 
@@ -91,8 +92,6 @@ class ReconnectingPoolFactory(EventEmitter):
         self.name = checked.name or fleet.urls[0].host
         self._fleet = fleet
         self._logger = guarded(as_pool_logger(checked.logger))
-        self._streams: set[MessageStream] = set()
-        self._holders: set[object] = set()
         self._supervisor = Supervisor(
             reactor,
             fleet,
@@ -104,6 +103,7 @@ class ReconnectingPoolFactory(EventEmitter):
             self._on_end,
             self._uniform,
         )
+        self._listening = Listening(self, self._supervisor.set_receiving)
         self._intake = self._supervisor.intake
         self._dispatch = self._supervisor.dispatch
         self._flushing = Flushing(reactor, self._dispatch, self._supervisor.all_connections)
@@ -114,9 +114,9 @@ class ReconnectingPoolFactory(EventEmitter):
             )
         if len({each.secure for each in fleet.urls}) == 2:
             self._logger.warn("%s: connections to its ws:// URLs are not encrypted", self.name)
-        self._start_call: IDelayedCall | None = None
+        self._starting = Timer(reactor)
         if start:
-            self._start_call = reactor.callLater(0, self._start_on_time)
+            self._starting.set(0, self._supervisor.start)
 
     def __repr__(self) -> str:
         return f"<ReconnectingPoolFactory {self.name} {self._fleet!r}>"
@@ -129,17 +129,8 @@ class ReconnectingPoolFactory(EventEmitter):
 
         @since: 0.1.0
         """
-        self._forget_start_call()
+        self._starting.clear()
         self._supervisor.start()
-
-    def _start_on_time(self) -> None:
-        self._start_call = None
-        self._supervisor.start()
-
-    def _forget_start_call(self) -> None:
-        call, self._start_call = self._start_call, None
-        if call is not None:
-            call.cancel()
 
     async def __aenter__(self) -> ReconnectingPoolFactory:
         """
@@ -333,7 +324,7 @@ class ReconnectingPoolFactory(EventEmitter):
 
         @since: 0.1.0
         """
-        self._hold_receiving(self, True)
+        self._listening.hold(self, True)
 
     def resume_receiving(self) -> None:
         """
@@ -341,7 +332,7 @@ class ReconnectingPoolFactory(EventEmitter):
 
         @since: 0.1.0
         """
-        self._hold_receiving(self, False)
+        self._listening.hold(self, False)
 
     def messages(self) -> MessageStream:
         """
@@ -355,18 +346,7 @@ class ReconnectingPoolFactory(EventEmitter):
             L{contextlib.aclosing} does.
         @since: 0.1.0
         """
-        stream = MessageStream(self, self._streams.discard)
-        self._streams.add(stream)
-        if self._supervisor.ended:
-            stream.end()
-        return stream
-
-    def _hold_receiving(self, holder: object, hold: bool) -> None:
-        """Reading goes on when nobody holds it any more."""
-        before = bool(self._holders)
-        (self._holders.add if hold else self._holders.discard)(holder)
-        if bool(self._holders) != before:
-            self._supervisor.set_receiving(not self._holders)
+        return self._listening.stream()
 
     # State
 
@@ -483,9 +463,9 @@ class ReconnectingPoolFactory(EventEmitter):
         @since: 0.1.0
         """
         check_close(code, reason, drain)
-        if drain and self._start_call is not None:
+        if drain and self._starting.remaining is not None:
             self.start()  # or there would be nothing to drain to
-        self._forget_start_call()
+        self._starting.clear()
         return self._supervisor.close(code, reason, drain)
 
     def destroy(self) -> None:
@@ -494,12 +474,11 @@ class ReconnectingPoolFactory(EventEmitter):
 
         @since: 0.1.0
         """
-        self._forget_start_call()
+        self._starting.clear()
         self._supervisor.destroy()
 
     def _on_end(self) -> None:
-        for stream in list(self._streams):
-            stream.end()
+        self._listening.end()
 
     def _unheard_error(self, error: Exception, connection_id: int) -> None:
         named = self._fleet.name(connection_id, getattr(error, "url", None))
