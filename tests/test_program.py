@@ -36,6 +36,7 @@ class Reactor(MemoryReactorClock):
 
     def __init__(self, *taken: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.hasStopped = False  # Twisted 24.7 says that it has, before it runs
         self._taken = taken
 
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
