@@ -45,6 +45,8 @@ class Dispatch:
     @ivar affinity: which connection each key belongs to.
     @ivar fragmented: messages by key that are being sent in fragments and are not complete.
     @ivar resting: while true, connections take nothing from the backlog.
+    @ivar rest: called to begin a rest, after which somebody calls L{pull_all}.
+    @ivar until_rest: after how many messages from the backlog that is done.
     @ivar unconfirmed: what connections have taken and nobody has confirmed; kept by them.
     @ivar held: bytes that paused transports hold; kept by the connections.
     """
@@ -57,6 +59,9 @@ class Dispatch:
         self.affinity: KeyAffinity[PooledConnection] = KeyAffinity()
         self.fragmented: dict[Hashable, FragmentedMessage] = {}
         self.resting = False
+        self.rest: Callable[[], None] = lambda: None
+        self.until_rest = 0
+        self._held_up: set[PooledConnection] = set()
         self.unconfirmed = Unconfirmed()
         self.held = 0
         self._balancer = balancer
@@ -227,11 +232,14 @@ class Dispatch:
         """Let a connection take what waits for it, until it is full."""
         backlog = self.backlog
         while connection.may_take:
+            if self.resting:
+                self._held_up.add(connection)
+                break
             occupied_by = connection.occupied_by
             if occupied_by is not None:
                 message = backlog.first_of(occupied_by)
             elif connection in self._in_service:
-                message = None if self.resting else backlog.next_for(connection)
+                message = backlog.next_for(connection)
             else:  # during on_connect, only what was sent on just this connection
                 message = backlog.first_of(connection)
             if message is None:
@@ -244,6 +252,11 @@ class Dispatch:
             message.stop_timer()
             if self._worked_off is not None:
                 self._worked_off += 1
+            # Callers who hear that theirs was taken may send the next at once: as long as the
+            # socket takes more, that would never end.
+            self.until_rest -= 1
+            if self.until_rest <= 0:
+                self.rest()
             self._hand_over(message, connection)
         self.check_settled()
 
@@ -260,7 +273,8 @@ class Dispatch:
 
     def pull_all(self) -> None:
         """Let every connection take what it can: after a rest, or when what held it up is gone."""
-        for connection in list(self._writable):
+        held_up, self._held_up = self._held_up, set()
+        for connection in self._writable | held_up:
             self.pull(connection)
 
     def _hand_over(self, message: Message, connection: PooledConnection) -> None:

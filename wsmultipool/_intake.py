@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 # Many connections need more of them, to have enough frames each for one write.
 _WITHOUT_REST = 16384
 _WITHOUT_REST_EACH = 64
+# What has waited costs several times as much.
+_WAITED_COSTS = 4
 
 
 class Intake:
@@ -61,6 +63,8 @@ class Intake:
         self._most_bytes = options.max_buffered_bytes
         self._sequence = count()
         self._rest_at = _WITHOUT_REST
+        dispatch.until_rest = _WITHOUT_REST // _WAITED_COSTS
+        dispatch.rest = self._rest
         self.refusal: Callable[[], PoolError] | None = None
 
     def send_plain(self, data: SendData) -> int | None:
@@ -263,11 +267,12 @@ class Intake:
             self._end_of_turn.add(self._go_on)
 
     def _go_on(self) -> None:
-        self._dispatch.resting = False
-        self._rest_at = next(self._sequence) + max(
-            _WITHOUT_REST, _WITHOUT_REST_EACH * self._dispatch.in_service_count
-        )
-        self._dispatch.pull_all()
+        dispatch = self._dispatch
+        dispatch.resting = False
+        messages = max(_WITHOUT_REST, _WITHOUT_REST_EACH * dispatch.in_service_count)
+        self._rest_at = next(self._sequence) + messages
+        dispatch.until_rest = messages // _WAITED_COSTS
+        dispatch.pull_all()
 
     # Limits
 
