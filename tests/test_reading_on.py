@@ -4,12 +4,15 @@ Long messages are read from the socket in long pieces.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import StringTransport
-from zope.interface import directlyProvides, providedBy
+from twisted.protocols.policies import WrappingFactory
+from zope.interface import implementer
 
 from wsmultipool.testing import MemoryPool
 
@@ -103,20 +106,52 @@ def test_who_does_not_want_to_receive_gets_no_more() -> None:
         memory.close()
 
 
-def test_only_a_plain_socket_is_read_from() -> None:
-    """With TLS, what is behind the transport are not octets of the WebSocket."""
+class WithSocket(StringTransport):
+    """
+    A transport that has a socket, and says nothing of reading from it.
+    """
 
-    class Transport(StringTransport):
-        def getHandle(self) -> str:
-            return "socket"
+    def getHandle(self) -> str:
+        return "socket"
 
+
+@implementer(IReadDescriptor)
+class Reading(WithSocket):
+    """
+    A transport that is a socket's.
+    """
+
+    def fileno(self) -> int:
+        return -1
+
+    def doRead(self) -> None:
+        """Nothing is read."""
+
+    def connectionLost(self, reason: object) -> None:
+        """Nothing to clean up."""
+
+
+@pytest.mark.parametrize(
+    ("transport", "wrapped", "expected"),
+    [(WithSocket, False, None), (Reading, False, "socket"), (Reading, True, None)],
+)
+def test_only_a_plain_socket_is_read_from(
+    transport: Callable[[], Any], wrapped: bool, expected: str | None
+) -> None:
+    """
+    With TLS, or what else is between them, what arrives at the transport are not octets of the
+    WebSocket; though Twisted's wrappers say that they provide whatever the wrapped one does.
+    """
     memory, wire, _ = reading(Socket())
-    for interfaces, expected in [((), None), ((IReadDescriptor,), "socket")]:
-        transport = Transport()  # type: ignore[no-untyped-call]
-        directlyProvides(transport, providedBy(transport), *interfaces)
-        another = type(wire)(wire._request, 0)
-        another.factory = wire.factory
-        another.listener = wire.listener
-        another.makeConnection(transport)
-        assert another._socket == expected
+    another = type(wire)(wire._request, 0)
+    another.factory = wire.factory
+    another.listener = wire.listener
+    if wrapped:
+        factory = Factory()
+        factory.buildProtocol = lambda address: another  # type: ignore[method-assign]
+        WrappingFactory(factory).buildProtocol(None).makeConnection(transport())  # type: ignore
+        assert IReadDescriptor.providedBy(another.transport)
+    else:
+        another.makeConnection(transport())
+    assert another._socket == expected
     memory.close()

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 
 from tests.leftovers import LoggedFailures
 from wsmultipool._turn import EndOfTurn
+from wsmultipool.testing import MemoryPool
 
 
 @pytest.fixture
@@ -161,3 +162,21 @@ def test_what_is_added_after_a_read_waits_again(clock: Clock) -> None:
     assert called == []
     clock.advance(0)
     assert called == ["later", "last"]
+
+
+def test_a_handler_that_ends_the_program_does_not_end_the_turns() -> None:
+    """What raises more than an C{Exception} goes to the reactor; later messages are sent."""
+    memory = MemoryPool(pool_size=2)
+    memory.open()
+
+    def leave(data: bytes, is_binary: bool, connection_id: int) -> None:
+        raise SystemExit
+
+    memory.pool.once("message", leave)
+    memory.server.peers[0].send("leave")
+    with pytest.raises(SystemExit):
+        memory.settle()
+    memory.pool.broadcast("later").addCallback(lambda _: None)
+    memory.settle()
+    assert [peer.received for peer in memory.server.peers] == [[(b"later", False)]] * 2
+    memory.close()

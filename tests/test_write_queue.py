@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.interfaces import IPushProducer, IWriteDescriptor
-from zope.interface import implementer
+from zope.interface import directlyProvides, implementer, providedBy
 from zope.interface.verify import verifyObject
 
 from wsmultipool._message_kinds import SharedMessage
@@ -396,6 +396,47 @@ def test_a_transport_that_is_closing_is_left_alone() -> None:
     frames.add(b"frame")
     frames.flush()
     assert (transport.sent, transport.written) == (0, [b"frame"])
+
+
+def test_a_transport_around_another_one_is_left_alone() -> None:
+    """
+    Twisted's TLS, and its other wrappers, only say that they provide what the inner one does:
+    which may be closing, as only its reactor must find out by a write.
+    """
+
+    class Wrapper(Transport):
+        def doWrite(self) -> None:
+            raise AssertionError
+
+    transport = Wrapper()
+    directlyProvides(transport, providedBy(transport), IWriteDescriptor)
+    frames = WriteQueue(encode)
+    frames.connect(transport, Listener())
+    frames.add(b"frame")
+    frames.flush()
+    assert transport.written == [b"frame"]
+
+
+def test_what_is_queued_when_a_transport_was_aborted_is_not_lost() -> None:
+    """Nothing is written any more, nor counted, and the listener hears that it had better stop."""
+    frames, transport, listener = queue()
+    frames.add_plain((b"one", True, 1))
+    listener.reported()
+    frames.stop()
+    frames.stop()
+    assert listener.reported() == [("paused", 0)]
+    frames.add_plain((b"two" * HIGH_WATER, True, 2))
+    frames.flush()
+    assert (transport.written, listener.reported()) == ([], [])
+    assert [each.payload[:3] for each in frames.take_unwritten()] == [b"one", b"two"]
+
+
+def test_a_queue_may_be_stopped_before_there_is_a_transport() -> None:
+    """An attempt that is given up has nothing to write."""
+    frames = WriteQueue(encode)
+    frames.stop()
+    frames.flush()
+    assert frames.take_unwritten() == []
 
 
 steps = st.lists(

@@ -269,6 +269,10 @@ class PoolProtocol(ReceivingProtocol):
 
     # The end
 
+    def abort(self) -> None:
+        self._queue.stop()
+        super().abort()
+
     def close(self, code: int, reason: str) -> None:
         if self.state == self.STATE_OPEN:
             self.flush()

@@ -79,7 +79,9 @@ class ReceivingProtocol(ParsingProtocol):
         if self._given_up:  # and yet an endpoint connects it
             transport.abortConnection()
         else:
-            if IReadDescriptor.providedBy(transport):  # with TLS there is more to do than to read
+            # With TLS there is more to do than to read.  Such a transport says of itself that it
+            # provides what its inner one does; its class does not.
+            if IReadDescriptor.implementedBy(type(transport)):
                 self._socket = cast(Any, transport).getHandle()
             super().makeConnection(transport)  # type: ignore[no-untyped-call]
 
@@ -136,18 +138,20 @@ class ReceivingProtocol(ParsingProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.listener.wire_heard()
-        if self.state == self.STATE_CONNECTING:
-            self._dataReceived(data)
-        elif self._consuming:
-            # A handler has had the transport deliver more while it is being called.
-            self._arrived.append(data)
-        else:
-            frames = self.ordinary_frames
-            self._append(data)
-            self._guarded(self._consume)
-            if len(data) >= _FULL_READ:
-                self._read_on(self.ordinary_frames - frames)
-        self.listener.wire_read()
+        try:
+            if self.state == self.STATE_CONNECTING:
+                self._dataReceived(data)
+            elif self._consuming:
+                # A handler has had the transport deliver more while it is being called.
+                self._arrived.append(data)
+            else:
+                frames = self.ordinary_frames
+                self._append(data)
+                self._guarded(self._consume)
+                if len(data) >= _FULL_READ:
+                    self._read_on(self.ordinary_frames - frames)
+        finally:  # also if a handler has raised SystemExit, say
+            self.listener.wire_read()
 
     def _read_on(self, frames: int) -> None:
         """

@@ -51,6 +51,7 @@ class WriteQueue:
         "_others",
         "_pong",
         "_size",
+        "_stopped",
         "_transport",
         "_writes_at_once",
         "_writing",
@@ -61,9 +62,10 @@ class WriteQueue:
         self.paused = False
         self._encode = encode
         # Twisted does not say what a transport is that can be told to write now.
-        self._transport: Any
+        self._transport: Any = None
         self._listener: IWireListener
         self._writes_at_once = False
+        self._stopped = False
         self._entries: list[Entry] = []
         self._size = 0
         self._others = 0
@@ -76,7 +78,9 @@ class WriteQueue:
         """From now on there can be entries."""
         self._transport = transport
         self._listener = listener
-        self._writes_at_once = IWriteDescriptor.providedBy(transport)
+        # Twisted's wrappers, TLS among them, say of themselves what their inner transport provides,
+        # which may be closing when they are not; only their class tells.
+        self._writes_at_once = IWriteDescriptor.implementedBy(type(transport))
 
     @property
     def unwritten_bytes(self) -> int:
@@ -132,13 +136,14 @@ class WriteQueue:
 
     def flush(self) -> None:
         """Write what is queued; a no-op when nothing is."""
-        if not self._entries:
+        if not self._entries or self._stopped:
             return
         size, only_plain = self._size, not self._others
         try:
             data = self._encode(self._entries, only_plain)
         except BaseException:  # no memory, say: then others may have some
             self._transport.abortConnection()
+            self.stop()
             raise
         entries = self._take()
         self._writing = True
@@ -175,6 +180,16 @@ class WriteQueue:
                 special.append(entry)
         if count:
             self._listener.wire_wrote(count, size, special)
+
+    def stop(self) -> None:
+        """
+        The transport was aborted, and would swallow what it is given until it is gone: from now on
+        what is queued can only be taken back.
+        """
+        self._stopped = True
+        if self._transport is not None and not self.paused:
+            self.paused = True
+            self._listener.wire_paused(self._held)
 
     def finish(self) -> None:
         """Write what is queued, of which the last is a Close frame: no pong may follow it."""
