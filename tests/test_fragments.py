@@ -12,6 +12,7 @@ from wsmultipool.errors import BufferFull, FragmentLost, PoolClosed, PoolExhaust
 from wsmultipool.messages import SendData
 from wsmultipool.testing import MemoryPeer, MemoryPool
 
+from .support import error_of, outcome
 from .test_sending import (
     BIG,
     LONG,
@@ -787,3 +788,24 @@ def test_the_rest_of_a_message_that_failed_with_the_pool_is_not_sent_by_a_pool_t
     assert fate(memory.pool.send("whole", key="long")) == [1]
     memory.close()
     assert everything(memory) == ["whole"]
+
+
+def test_a_message_that_was_begun_is_lost_with_a_connection_closed_by_who_heard_first() -> None:
+    """
+    Of several messages in one write, all are begun before anyone hears of any: when the caller of
+    the first then closes the connection, the rest of the last fails, and does not wait for ever.
+    """
+    memory = MemoryPool(pool_size=1)
+    memory.open()
+    (connection,) = memory.pool._supervisor.connections
+    outcome(memory.pool.send("first, ", key="a", fin=False))
+    memory.pool.send("end", key="a").addCallback(lambda _: connection.close() and None)
+    begun = outcome(memory.pool.send("second, ", key="b", fin=False))
+    memory.settle()
+    rest = memory.pool.send("end", key="b")
+    memory.advance(5)
+    assert begun == [0]
+    assert isinstance(error_of(rest), FragmentLost)
+    assert memory.server.peers[0].received == [(b"first, end", False)]
+    assert memory.result(memory.pool.send("whole", key="b")) == 0
+    memory.close()

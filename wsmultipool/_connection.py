@@ -367,6 +367,9 @@ class PooledConnection:
                 message.deliveries += 1
             elif message.fragmented is not None:
                 message.fragmented.begun = True
+        # Only now, as who hears of one may close this connection, and all were written.
+        for message in special:
+            if message.fragmented is not None and not message.confirm:
                 message.settle(self.id)
         # After each write, and not only at the end of the turn: the sooner a message is confirmed,
         # the fewer are sent twice when the connection is lost.
