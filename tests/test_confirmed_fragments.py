@@ -13,6 +13,7 @@ from wsmultipool.errors import DeliveryUnknown, FragmentLost, PoolClosed, SendTi
 from wsmultipool.testing import MemoryPool
 
 from .quiet_server import LONG, QuietServer, lose_all, pool_of, unconfirmed, unknown
+from .support import error_of, outcome
 from .test_sending import everything, fate, keys_by_connection, kinds, lose, texts
 
 Sent = list[list[Any]]
@@ -384,4 +385,28 @@ def test_the_last_attempt_of_fragments(most: int) -> None:
     memory.settle()
     assert sent == [[0]] * 3
     assert texts(server.peers[-1]) == ["one, two", "later"]
+    memory.close()
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_what_is_confirmed_while_its_connection_closes_is_not_continued(early: bool) -> None:
+    """
+    The first fragment has arrived, so it can't be sent again; the rest fails, and does not wait for
+    ever, whether it was sent before or after that became known.
+    """
+    memory = MemoryPool(pool_size=1)
+    memory.open()
+    (connection,) = memory.pool._supervisor.connections
+    first = outcome(memory.pool.send("first", key="a", fin=False, confirm=True))
+    connection.close()
+    if early:
+        rest = memory.pool.send("rest", key="a")
+        memory.advance(5)
+    else:
+        memory.advance(5)
+        rest = memory.pool.send("rest", key="a")
+    assert first == [0]
+    assert isinstance(error_of(rest), FragmentLost)
+    assert memory.result(memory.pool.send("whole", key="a", confirm=True)) == 0
+    assert [peer.received for peer in memory.server.peers] == [[], [(b"whole", False)]]
     memory.close()

@@ -269,6 +269,11 @@ class Dispatch:
         self.pull(connection)
         for message in messages:
             message.settle(connection.id)
+        for message in messages:
+            fragmented = message.fragmented
+            if fragmented is not None and fragmented.connection is None:
+                # The connection is closing, and was in the middle of it; it can't be begun again.
+                self.losses.abandon(fragmented)
         self.check_settled()
 
     def pull_all(self) -> None:
