@@ -25,7 +25,7 @@ def test_messages_go_elsewhere_when_a_parser_was_upset(monkeypatch: pytest.Monke
     monkeypatch.setattr(PoolProtocol, "onPong", upset)
     memory = MemoryPool(pool_size=1)
     memory.open()
-    memory.pool.once("message", lambda *_: memory.pool.send("answer") and None)
+    memory.pool.once("message", lambda *_: outcome(memory.pool.send("answer")))
     peer = memory.server.peers[0]
     peer.send("question")
     peer._protocol.sendPong(b"?")
@@ -43,13 +43,15 @@ def test_messages_go_elsewhere_when_a_parser_was_upset(monkeypatch: pytest.Monke
 def test_a_connection_that_is_given_up_takes_nothing() -> None:
     """Who sends on it after C{open_timeout}, though in the same turn, is told so."""
     late: list[Deferred[int]] = []
-    memory = MemoryPool(
-        pool_size=1,
-        open_timeout=3,
-        max_reconnect_attempts=1,
-        on_connect=lambda connection: connections.append(connection) or Deferred(),
-    )
     connections: list[Any] = []
+
+    def never_done(connection: Any) -> Deferred[None]:
+        connections.append(connection)
+        return Deferred()
+
+    memory = MemoryPool(
+        pool_size=1, open_timeout=3, max_reconnect_attempts=1, on_connect=never_done
+    )
     memory.pool.start()
     memory.settle()
     memory.clock.callLater(3, lambda: late.append(connections[0].send("late")))

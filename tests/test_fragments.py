@@ -799,7 +799,7 @@ def test_a_message_that_was_begun_is_lost_with_a_connection_closed_by_who_heard_
     memory.open()
     (connection,) = memory.pool._supervisor.connections
     outcome(memory.pool.send("first, ", key="a", fin=False))
-    memory.pool.send("end", key="a").addCallback(lambda _: connection.close() and None)
+    memory.pool.send("end", key="a").addCallback(lambda _: outcome(connection.close()))
     begun = outcome(memory.pool.send("second, ", key="b", fin=False))
     memory.settle()
     rest = memory.pool.send("end", key="b")

@@ -5,7 +5,7 @@ Long messages are read from the socket in long pieces.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from twisted.internet.interfaces import IReadDescriptor
@@ -124,6 +124,9 @@ class Reading(WithSocket):
     def fileno(self) -> int:
         return -1
 
+    def logPrefix(self) -> str:
+        return ""
+
     def doRead(self) -> None:
         """Nothing is read."""
 
@@ -147,9 +150,10 @@ def test_only_a_plain_socket_is_read_from(
     another.factory = wire.factory
     another.listener = wire.listener
     if wrapped:
-        factory = Factory()
-        factory.buildProtocol = lambda address: another  # type: ignore[method-assign]
-        WrappingFactory(factory).buildProtocol(None).makeConnection(transport())  # type: ignore
+        factory = cast(Any, Factory())
+        factory.buildProtocol = lambda address: another
+        wrapper = cast(Any, WrappingFactory)(factory).buildProtocol(None)
+        wrapper.makeConnection(transport())
         assert IReadDescriptor.providedBy(another.transport)
     else:
         another.makeConnection(transport())

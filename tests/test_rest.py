@@ -92,9 +92,13 @@ def test_a_long_backlog_is_worked_off_in_several_turns() -> None:
     """An outage has left more than is sent without a rest; all of it is sent, in order."""
     memory = MemoryPool(pool_size=1, overflow="wait")
     taken: list[int] = []
+
+    async def send(number: int) -> None:
+        await memory.pool.send(b"%d" % number)
+        taken.append(number)
+
     for number in range(20_000):
-        sent = memory.pool.send(b"%d" % number)
-        sent.addCallback(lambda _, number=number: taken.append(number))
+        Deferred.fromCoroutine(send(number))
     at_first: list[int] = []
     memory.pool.on("open", lambda connection_id: at_first.append(len(taken)))
     memory.open()
