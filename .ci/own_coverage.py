@@ -50,6 +50,7 @@ TESTS = {
         "test_flush.py",
         "test_fragments.py",
         "test_keys.py",
+        "test_rest.py",
         "test_sending.py",
         "test_settling.py",
     ],

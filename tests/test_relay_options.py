@@ -86,3 +86,9 @@ def test_what_is_shown_of_options_is_not_the_token() -> None:
 def test_waiting_can_have_no_end() -> None:
     """With None."""
     assert RelayOptions(send_timeout=None).send_timeout is None
+
+
+@pytest.mark.parametrize("seconds", [0, 0.0, 0.5, 30])
+def test_clients_need_not_be_waited_for(seconds: float) -> None:
+    """At the end, a relay waits so long for its clients, or not at all."""
+    assert RelayOptions(settle_timeout=seconds).settle_timeout == seconds
