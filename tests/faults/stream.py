@@ -76,6 +76,8 @@ class Stream:
         if self._cut is not None:
             after, cut_now = self._cut
             passed = data[: min(after, len(data) - 1)]
+            # What is held came before: without it there would be a hole, and no cut.
+            self.slow(0.0, None)
             self.swallow()
             self.swallowed += len(data) - len(passed)
             self._pass(passed)

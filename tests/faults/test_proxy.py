@@ -315,6 +315,22 @@ async def test_cut_is_never_behind_the_last_octet(connect: Connect) -> None:
     assert linked.client.received == b"shor"
 
 
+@within(30)
+async def test_cut_leaves_no_hole(connect: Connect) -> None:
+    """What a slow link holds when it is cut is passed on before the octets that are the last."""
+    linked = await connect()
+    linked.link.delay(by=30, seconds=30)
+    linked.client.transport.write(b"held, ")
+    while linked.link.to_server.held < 6:
+        await deferLater(reactor, 0)
+    linked.link.cut("to_server", 3, "close")
+
+    linked.client.transport.write(b"cut short")
+
+    await linked.server.journal.nth("ended")
+    assert linked.server.received == b"held, cut"
+
+
 @pytest.mark.parametrize(("octet", "bit"), [(0, 0), (3, 7), (9, 2)])
 @within(30)
 async def test_corrupt(connect: Connect, octet: int, bit: int) -> None:
