@@ -44,6 +44,7 @@ TESTS = {
         "test_backpressure.py",
         "test_broadcast.py",
         "test_confirmed.py",
+        "test_confirmed_calls.py",
         "test_confirmed_end.py",
         "test_confirmed_fragments.py",
         "test_confirmed_poison.py",
@@ -63,6 +64,7 @@ TESTS = {
         "test_flush.py",
         "test_fragments.py",
         "test_overflow.py",
+        "test_rest.py",
         "test_sending.py",
     ],
     "_losses": [

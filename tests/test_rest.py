@@ -105,3 +105,31 @@ def test_a_long_backlog_is_worked_off_in_several_turns() -> None:
     assert taken == list(range(20_000))
     assert 0 < at_first[0] < 20_000
     memory.close()
+
+
+@pytest.mark.parametrize("confirm", [False, True])
+def test_callers_that_leave_others_their_turns_need_no_rest(confirm: bool) -> None:
+    """However much they send: no message of theirs waits."""
+    memory = MemoryPool(pool_size=2)
+    memory.open()
+    for _ in range(10):
+        for _ in range(5_000):
+            memory.pool.send(b"x", confirm=confirm)
+        assert memory.pool.get_stats().queued_messages == 0
+        memory.settle()
+    assert memory.pool.get_stats().sent_messages == 50_000
+    memory.close()
+
+
+@pytest.mark.parametrize("confirm", [False, True])
+def test_what_is_sent_in_one_turn_beyond_measure_waits_for_the_next(confirm: bool) -> None:
+    """Whether its confirmation is asked for or not."""
+    memory = MemoryPool(pool_size=2)
+    memory.open()
+    for _ in range(20_000):
+        memory.pool.send(b"x", confirm=confirm)
+    assert 0 < memory.pool.get_stats().queued_messages < 20_000
+    memory.settle()
+    assert memory.pool.get_stats().queued_messages == 0
+    assert memory.pool.get_stats().sent_messages == 20_000
+    memory.close()

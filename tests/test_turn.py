@@ -180,3 +180,16 @@ def test_a_handler_that_ends_the_program_does_not_end_the_turns() -> None:
     memory.settle()
     assert [peer.received for peer in memory.server.peers] == [[(b"later", False)]] * 2
     memory.close()
+
+
+def test_that_a_turn_is_over_is_told_first(clock: Clock) -> None:
+    """Before anything that was added is called, whichever way the end comes."""
+    end = EndOfTurn(clock)
+    called: list[str] = []
+    end.turned = lambda: called.append("turned")
+    end.add(lambda: called.append("a"))
+    clock.advance(0)
+    end.begin_reading()
+    end.add(lambda: called.append("b"))
+    end.end_reading()
+    assert called == ["turned", "a", "turned", "b"]

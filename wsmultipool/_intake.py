@@ -62,9 +62,9 @@ class Intake:
         self._choose = dispatch.choose
         self._most_bytes = options.max_buffered_bytes
         self._sequence = count()
-        self._rest_at = _WITHOUT_REST
-        dispatch.until_rest = _WITHOUT_REST // _WAITED_COSTS
         dispatch.rest = self._rest
+        end_of_turn.turned = self._begin_turn
+        self._begin_turn()
         self.refusal: Callable[[], PoolError] | None = None
 
     def send_plain(self, data: SendData) -> int | None:
@@ -267,12 +267,13 @@ class Intake:
             self._end_of_turn.add(self._go_on)
 
     def _go_on(self) -> None:
-        dispatch = self._dispatch
-        dispatch.resting = False
-        messages = max(_WITHOUT_REST, _WITHOUT_REST_EACH * dispatch.in_service_count)
+        self._dispatch.resting = False
+        self._dispatch.pull_all()
+
+    def _begin_turn(self) -> None:
+        messages = max(_WITHOUT_REST, _WITHOUT_REST_EACH * self._dispatch.in_service_count)
         self._rest_at = next(self._sequence) + messages
-        dispatch.until_rest = messages // _WAITED_COSTS
-        dispatch.pull_all()
+        self._dispatch.until_rest = messages // _WAITED_COSTS
 
     # Limits
 
