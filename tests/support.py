@@ -19,7 +19,7 @@ from zope.interface import implementer
 from wsmultipool._message_batch import MessageBatch
 from wsmultipool.handshake import UpgradeResponse
 from wsmultipool.interfaces import IWebSocketPool, IWireListener
-from wsmultipool.messages import Message, SendData
+from wsmultipool.messages import AnyMessage, Message, SendData
 from wsmultipool.stats import PoolStats
 
 if TYPE_CHECKING:
@@ -180,8 +180,11 @@ class Listener:
     def wire_queued(self) -> None:
         self.reports.append(("queued",))
 
-    def wire_wrote(self, count: int, size: int, special: list[Message]) -> None:
-        self.reports.append(("wrote", count, size, special))
+    def wire_writes(self, messages: list[AnyMessage], size: int, confirmed: int) -> None:
+        self.reports.append(("writes", len(messages), size, confirmed))
+
+    def wire_wrote(self, special: list[Message]) -> None:
+        self.reports.append(("wrote", special))
 
     def wire_paused(self, held: int) -> None:
         self.reports.append(("paused", held))

@@ -124,6 +124,7 @@ class HandMadeWire(Protocol):
 
     listener: IWireListener
     unwritten_bytes = 0
+    queued_confirmed = 0
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -139,6 +140,8 @@ class HandMadeWire(Protocol):
 
     def send_plain(self, plain: PlainMessage) -> None:
         self.send_message(to_message(plain))
+
+    send_confirmed = send_plain
 
     def send_ping(self, payload: bytes) -> None:
         self.calls.append("ping")

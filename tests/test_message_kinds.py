@@ -9,9 +9,15 @@ from typing import cast
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
+from wsmultipool._confirmation import Confirmation
 from wsmultipool._connection import PooledConnection
 from wsmultipool._fragments import FragmentedMessage
-from wsmultipool._message_kinds import ConfirmedMessage, SharedMessage, to_message
+from wsmultipool._message_kinds import (
+    ConfirmedMessage,
+    SharedMessage,
+    payload_size,
+    to_message,
+)
 from wsmultipool.messages import Message
 
 
@@ -98,12 +104,39 @@ def test_cancelling_the_deferred_of_a_confirmed_message_withdraws_it() -> None:
 
 def test_a_plain_message_keeps_its_place() -> None:
     """What comes back from a lost connection goes before what was accepted after it."""
-    message = to_message((b"payload", False, 7))
+    message = to_message((b"payload", False, 7, None))
     assert (message.payload, message.is_binary, message.sequence) == (b"payload", False, 7)
     assert message.is_for_pool
 
 
 def test_a_plain_message_without_a_place_is_one_for_many() -> None:
     """No other connection takes over what a broadcast has given to each."""
-    message = to_message((b"payload", True, None))
+    message = to_message((b"payload", True, None, None))
     assert (message.payload, message.is_binary, message.is_for_pool) == (b"payload", True, False)
+
+
+@pytest.mark.parametrize("deliveries", [0, 1])
+def test_a_plain_message_to_be_confirmed_waits_on(deliveries: int) -> None:
+    """Its Deferred goes with it, and withdraws it when it is cancelled."""
+    confirmation = Confirmation()
+    message = to_message((b"payload", False, 7, confirmation), deliveries)
+    assert message.confirm
+    assert (message.payload, message.is_binary, message.sequence) == (b"payload", False, 7)
+    assert (message.was_taken, message.deliveries) == (True, deliveries)
+    assert message.deferred is confirmation
+    assert confirmation.message is message
+
+
+def test_of_a_plain_message_that_was_cancelled_nobody_hears_more() -> None:
+    """It was taken, and so it is not withdrawn."""
+    confirmation = Confirmation()
+    confirmation.addErrback(lambda failure: failure.trap(CancelledError))
+    confirmation.cancel()
+    message = to_message((b"payload", True, 7, confirmation))
+    assert (message.deferred, confirmation.message) == (None, None)
+
+
+def test_the_size_of_a_message_is_that_of_its_payload() -> None:
+    """In either form."""
+    assert payload_size((b"12345", True, 1, None)) == 5
+    assert payload_size(ConfirmedMessage(b"123", True)) == 3

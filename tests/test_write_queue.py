@@ -13,7 +13,8 @@ from twisted.internet.interfaces import IPushProducer, IWriteDescriptor
 from zope.interface import directlyProvides, implementer, providedBy
 from zope.interface.verify import verifyObject
 
-from wsmultipool._message_kinds import SharedMessage
+from wsmultipool._confirmation import Confirmation
+from wsmultipool._message_kinds import ConfirmedMessage, SharedMessage
 from wsmultipool._write_queue import Entry, WriteQueue
 from wsmultipool.messages import Message
 
@@ -22,11 +23,11 @@ from .support import Listener, Transport, message
 HIGH_WATER = 65536
 
 
-def encode(entries: list[Entry], only_plain: bool) -> bytes:
+def encode(entries: list[Entry], others: list[int]) -> bytes:
     """
     Frames without headers and masks.
     """
-    assert only_plain == all(isinstance(entry, tuple) for entry in entries)
+    assert others == [at for at, entry in enumerate(entries) if not isinstance(entry, tuple)]
     return b"".join(map(payload_of, entries))
 
 
@@ -109,19 +110,37 @@ def test_the_listener_hears_which_messages_were_written() -> None:
     first, second = message(b"a"), message(b"bb")
     frames.add_message(first)
     frames.add(b"ping")
-    frames.add_plain((b"plain", True, 1))
+    frames.add_plain((b"plain", True, 1, None))
     frames.add_message(second)
     listener.reported()
     assert frames.messages == 3
     frames.flush()
     assert frames.messages == 0
-    assert listener.reported() == [("wrote", 3, 8, [first, second])]
+    assert listener.reported() == [("writes", 3, 8, 0), ("wrote", [first, second])]
     frames.flush()
     assert listener.reported() == []
-    frames.add_plain((b"plain", True, 2))
-    frames.add_plain((b"text", False, 3))
+    frames.add_plain((b"plain", True, 2, None))
+    frames.add_plain((b"text", False, 3, None))
     frames.flush()
-    assert listener.reported() == [("queued",), ("wrote", 2, 9, [])]
+    assert listener.reported() == [("queued",), ("writes", 2, 9, 0), ("wrote", [])]
+
+
+def test_messages_to_be_confirmed_are_counted() -> None:
+    """While they are queued, and when they are written; in either form."""
+    frames, _, listener = queue()
+    special = ConfirmedMessage(b"22", True)
+    frames.add_confirmed((b"1", True, 1, Confirmation()))
+    frames.add_plain((b"plain", True, 2, None))
+    frames.add_message(special)
+    frames.add_message(message(b"4444"))
+    assert (frames.confirmed, frames.messages) == (2, 4)
+    frames.flush()
+    assert (frames.confirmed, frames.messages) == (0, 0)
+    reports = listener.reported()
+    assert reports[:2] == [("queued",), ("writes", 4, 12, 2)]
+    frames.add_confirmed((b"1", True, 3, Confirmation()))
+    frames.take_unwritten()
+    assert frames.confirmed == 0
 
 
 def test_messages_not_written_can_be_taken_back() -> None:
@@ -142,9 +161,9 @@ def test_messages_not_written_can_be_taken_back() -> None:
 def test_plain_messages_can_wait_for_another_connection_after_all() -> None:
     """Taken back, each is a message with its place in the order; a broadcast stays what it is."""
     frames, _, _ = queue()
-    frames.add_plain((b"binary", True, 7))
-    frames.add_plain((b"text", False, 8))
-    frames.add_plain((b"on all connections", True, None))
+    frames.add_plain((b"binary", True, 7, None))
+    frames.add_plain((b"text", False, 8, None))
+    frames.add_plain((b"on all connections", True, None, None))
     binary, text, shared = frames.take_unwritten()
     assert (binary.payload, binary.is_binary, binary.sequence) == (b"binary", True, 7)
     assert (text.payload, text.is_binary, text.sequence) == (b"text", False, 8)
@@ -163,7 +182,7 @@ def test_much_is_written_before_the_end_of_the_turn() -> None:
     assert transport.written == [bytes(65535) + b"x"]
     assert frames.unwritten_bytes == 0
     frames.add_message(message(bytes(65535)))
-    frames.add_plain((b"y", True, 1))
+    frames.add_plain((b"y", True, 1, None))
     assert transport.written[1:] == [bytes(65535) + b"y"]
 
 
@@ -172,14 +191,14 @@ def test_many_messages_are_written_before_the_end_of_the_turn() -> None:
     frames, transport, listener = queue()
     for number in range(512):
         assert transport.written == []
-        frames.add_plain((b"x", True, number))
+        frames.add_plain((b"x", True, number, None))
     assert transport.written == [b"x" * 512]
-    assert listener.reported() == [("queued",), ("wrote", 512, 512, [])]
+    assert listener.reported() == [("queued",), ("writes", 512, 512, 0), ("wrote", [])]
     sent = [message(b"x") for _ in range(512)]
     for each in sent:
         frames.add_message(each)
     assert transport.written == [b"x" * 512] * 2
-    assert listener.reported() == [("queued",), ("wrote", 512, 512, sent)]
+    assert listener.reported() == [("queued",), ("writes", 512, 512, 0), ("wrote", sent)]
 
 
 def test_a_large_frame_is_not_copied() -> None:
@@ -197,7 +216,12 @@ def test_a_full_transport_is_reported_with_what_it_holds() -> None:
     frames.add_message(sent)
     assert frames.paused
     assert frames.unwritten_bytes == 70_000
-    assert listener.reported() == [("queued",), ("paused", 70_000), ("wrote", 1, 70_000, [sent])]
+    assert listener.reported() == [
+        ("queued",),
+        ("writes", 1, 70_000, 0),
+        ("paused", 70_000),
+        ("wrote", [sent]),
+    ]
 
 
 def test_each_write_to_a_full_transport_adds_to_what_it_holds() -> None:
@@ -288,7 +312,7 @@ def test_a_write_that_fails_leaves_the_queue_usable() -> None:
 def test_messages_of_which_no_frames_can_be_made_are_not_lost() -> None:
     """They can be taken back, as the connection ends; who flushes hears of the error."""
 
-    def fail(entries: list[Entry], only_plain: bool) -> bytes:
+    def fail(entries: list[Entry], others: list[int]) -> bytes:
         raise MemoryError
 
     class Aborted(Transport):
@@ -299,7 +323,7 @@ def test_messages_of_which_no_frames_can_be_made_are_not_lost() -> None:
 
     frames, transport = WriteQueue(fail), Aborted()
     frames.connect(transport, Listener())
-    frames.add_plain((b"large", True, 1))
+    frames.add_plain((b"large", True, 1, None))
     with pytest.raises(MemoryError):
         frames.flush()
     assert transport.aborted
@@ -420,12 +444,12 @@ def test_a_transport_around_another_one_is_left_alone() -> None:
 def test_what_is_queued_when_a_transport_was_aborted_is_not_lost() -> None:
     """Nothing is written any more, nor counted, and the listener hears that it had better stop."""
     frames, transport, listener = queue()
-    frames.add_plain((b"one", True, 1))
+    frames.add_plain((b"one", True, 1, None))
     listener.reported()
     frames.stop()
     frames.stop()
     assert listener.reported() == [("paused", 0)]
-    frames.add_plain((b"two" * HIGH_WATER, True, 2))
+    frames.add_plain((b"two" * HIGH_WATER, True, 2, None))
     frames.flush()
     assert (transport.written, listener.reported()) == ([], [])
     assert [each.payload[:3] for each in frames.take_unwritten()] == [b"one", b"two"]
@@ -469,10 +493,10 @@ def test_every_message_is_written_or_taken_back_once(steps: list[tuple[str, int]
             counted += len(unwritten)
             taken += unwritten
         for report, *arguments in listener.reported():
-            if report == "wrote":
-                count, _, messages = arguments
-                counted += cast(int, count)
-                taken += cast(list[Message], messages)
+            if report == "writes":
+                counted += cast(int, arguments[0])
+            elif report == "wrote":
+                taken += cast(list[Message], arguments[0])
             elif report == "paused":
                 (held,) = cast(list[int], arguments)
             elif report == "resumed":
@@ -481,8 +505,8 @@ def test_every_message_is_written_or_taken_back_once(steps: list[tuple[str, int]
         assert frames.paused == (held > 0)
     frames.flush()
     assert frames.unwritten_bytes in (held, frames.unwritten_bytes if frames.paused else 0)
-    for _, *arguments in [each for each in listener.reported() if each[0] == "wrote"]:
-        counted += cast(int, arguments[0])
-        taken += cast(list[Message], arguments[2])
+    for report, *arguments in listener.reported():
+        counted += cast(int, arguments[0]) if report == "writes" else 0
+        taken += cast(list[Message], arguments[0]) if report == "wrote" else []
     assert taken == added
     assert counted == len(added)

@@ -96,7 +96,9 @@ class PoolProtocol(ReceivingProtocol):
         self._compressing = False
         self._deflater: Deflater | None = None
         self._queue = WriteQueue(self._encode)
-        self.send_plain = self._queue.add_plain  # nothing between them, as it is called so often
+        # Nothing between them, as they are called so often.
+        self.send_plain = self._queue.add_plain
+        self.send_confirmed = self._queue.add_confirmed
         self._rejection: RejectionReader | None = None
         self._lost_reason: Failure | None = None
 
@@ -110,14 +112,24 @@ class PoolProtocol(ReceivingProtocol):
     def queued_messages(self) -> int:
         return self._queue.messages
 
+    @property
+    def queued_confirmed(self) -> int:
+        return self._queue.confirmed
+
     def send_message(self, message: Message) -> None:
         self._queue.add_message(message)
 
-    def _encode(self, entries: list[Entry], only_plain: bool) -> bytes:
+    def _encode(self, entries: list[Entry], others: list[int]) -> bytes:
         """Make the octets to write; see L{WriteQueue}."""
-        if only_plain and self._deflater is None:
-            return encode_messages(cast("list[PlainMessage]", entries))
-        return b"".join(map(self._encode_one, entries))
+        if self._deflater is not None:
+            return b"".join(map(self._encode_one, entries))
+        frames: list[bytes] = []
+        begin = 0
+        for at in others:
+            frames += _encode_plain(entries[begin:at]), self._encode_one(entries[at])
+            begin = at + 1
+        frames.append(_encode_plain(entries[begin:]))
+        return b"".join(frames)
 
     def _encode_one(self, entry: Entry) -> bytes:
         if isinstance(entry, bytes):
@@ -318,6 +330,10 @@ class PoolProtocol(ReceivingProtocol):
             self.listener.wire_lost(error, code, self.remoteCloseReason or "")
         else:
             self.listener.wire_lost(error, _ABNORMAL, "")
+
+
+def _encode_plain(entries: list[Entry]) -> bytes:
+    return encode_messages(cast("list[PlainMessage]", entries))
 
 
 @implementer(IWebSocketFactory)

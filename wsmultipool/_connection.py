@@ -20,7 +20,7 @@ from ._message_kinds import ConfirmedMessage
 from ._receipts import Receipts
 from .errors import NotConnected
 from .interfaces import IPooledConnection, IWireListener
-from .messages import Message, PlainMessage, SendData
+from .messages import AnyMessage, Message, PlainMessage, SendData
 from .stats import ConnectionStats
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class PooledConnection:
     @ivar occupied_by: the fragmented message that it is in the middle of.
     @ivar take_plain: as L{take}, for a message of which nothing special is asked; only while it is
         L{up}.
+    @ivar take_confirmed: as L{take_plain}, for one that is to be confirmed, and counts already as
+        unconfirmed.
     @since: 0.1.0
     """
 
@@ -57,6 +59,7 @@ class PooledConnection:
         self.up = False
         self.occupied_by: FragmentedMessage | None = None
         self.take_plain: Callable[[PlainMessage], None]
+        self.take_confirmed: Callable[[PlainMessage], None]
         self._owner = owner
         self._life = Lifecycle(self, place, owner)
         self._receipts = Receipts(self, owner)
@@ -275,6 +278,7 @@ class PooledConnection:
         """There is a WebSocket."""
         self._wire = wire
         self.take_plain = wire.send_plain
+        self.take_confirmed = wire.send_confirmed
         self._receipts.began(wire)
         self._paused = False
         self.up = True
@@ -291,7 +295,7 @@ class PooledConnection:
         self.up = False
         self._hold(0)
         unwritten = self._wire.take_unwritten()
-        self._receipts.went_down()
+        self._receipts.went_down(unwritten)
         self._owner.connection_left(self)
         self._owner.dispatch.left(self, unwritten)
 
@@ -357,11 +361,12 @@ class PooledConnection:
     def wire_queued(self) -> None:
         self._owner.end_of_turn.add(self._flush)
 
-    def wire_wrote(self, count: int, size: int, special: list[Message]) -> None:
-        receipts = self._receipts
-        receipts.proof.written += count
-        self._sent_messages += count
+    def wire_writes(self, messages: list[AnyMessage], size: int, confirmed: int) -> None:
+        self._receipts.proof.writes(messages, size, confirmed)
+        self._sent_messages += len(messages)
         self._sent_bytes += size
+
+    def wire_wrote(self, special: list[Message]) -> None:
         for message in special:
             if message.confirm:
                 message.deliveries += 1
@@ -373,7 +378,7 @@ class PooledConnection:
                 message.settle(self.id)
         # After each write, and not only at the end of the turn: the sooner a message is confirmed,
         # the fewer are sent twice when the connection is lost.
-        receipts.probe_if_due()
+        self._receipts.probe_if_due()
 
     def wire_paused(self, held: int) -> None:
         if self.up:

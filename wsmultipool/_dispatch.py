@@ -23,7 +23,7 @@ from ._losses import Losses
 from ._proof import Unconfirmed
 from ._waiters import Waiters
 from .errors import PoolError
-from .messages import Message
+from .messages import AnyMessage, Message
 
 if TYPE_CHECKING:
     from ._affinity import Move
@@ -260,18 +260,24 @@ class Dispatch:
             self._hand_over(message, connection)
         self.check_settled()
 
-    def confirmed(self, connection: PooledConnection, messages: Sequence[Message]) -> None:
+    def confirmed(self, connection: PooledConnection, messages: Sequence[AnyMessage]) -> None:
         """The peer has received these messages; the connection may be free for more."""
-        for message in messages:
-            if message.fragmented is not None:
-                message.fragmented.begun = True
+        special = [message for message in messages if not isinstance(message, tuple)]
+        in_fragments = [message.fragmented for message in special if message.fragmented is not None]
+        for fragmented in in_fragments:
+            fragmented.begun = True
         # First what has waited for that, and then whatever the callers send when they hear of it.
         self.pull(connection)
+        connection_id = connection.id
         for message in messages:
-            message.settle(connection.id)
-        for message in messages:
-            fragmented = message.fragmented
-            if fragmented is not None and fragmented.connection is None:
+            if isinstance(message, tuple):
+                confirmation = message[3]
+                if confirmation is not None and not confirmation.called:
+                    confirmation.callback(connection_id)
+            else:
+                message.settle(connection_id)
+        for fragmented in in_fragments:
+            if fragmented.connection is None:
                 # The connection is closing, and was in the middle of it; it can't be begun again.
                 self.losses.abandon(fragmented)
         self.check_settled()

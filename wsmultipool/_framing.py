@@ -9,7 +9,7 @@ business: it stops there, and the caller has Autobahn look at it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import repeat
 from struct import Struct, iter_unpack
 from typing import NamedTuple
@@ -58,14 +58,15 @@ def encode_frame(first_octet: int, payload: bytes) -> bytes:
     return mask_frame(_masked_header(first_octet, size), payload)
 
 
-def encode_messages(messages: Iterable[PlainMessage]) -> bytes:
+def encode_messages(messages: Sequence[PlainMessage]) -> bytes:
     """
     Build the frames of whole messages, each masked with a fresh key.
 
-    @param messages: one or more.
     @return: their frames, one behind the other.
     """
-    payloads, kinds, _ = zip(*messages, strict=True)
+    if not messages:
+        return b""
+    payloads, kinds, _, _ = zip(*messages, strict=True)
     is_binary = kinds[0]
     if len(set(map(len, payloads))) == 1 and kinds.count(is_binary) == len(kinds) > 1:
         header = _masked_header(FIN | BINARY if is_binary else FIN | TEXT, len(payloads[0]))

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred, DeferredList, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from ._arguments import check_flags, check_timeout, to_payload
+from ._confirmation import Confirmation
 from ._fragments import FragmentedMessage
 from ._message_kinds import ConfirmedMessage, SharedMessage
 from .errors import BufferFull, FragmentLost, NotConnected, PoolError, QueueOverflow, SendTimeout
@@ -57,8 +58,10 @@ class Intake:
         self._options = options
         self._dispatch = dispatch
         self._backlog = dispatch.backlog
+        self._unconfirmed = dispatch.unconfirmed
         self._end_of_turn = end_of_turn
         self._withdraw_it = self._withdraw  # one bound method for all
+        self._withdraw_confirmed_it = self._withdraw_confirmed
         self._choose = dispatch.choose
         self._most_bytes = options.max_buffered_bytes
         self._sequence = count()
@@ -95,8 +98,35 @@ class Intake:
             return None
         # Python finds an attribute that it is going to call more slowly, unless it is a method.
         take = connection.take_plain
-        take((payload, is_binary, sequence))
+        take((payload, is_binary, sequence, None))
         return connection.id
+
+    def send_confirmed(self, data: SendData) -> Deferred[int] | None:
+        """
+        Send a message of which nothing but a confirmation is asked, if a connection can take it at
+        once.
+
+        @return: as L{send}; C{None}, and nothing was done, if this takes more than that.
+        """
+        payload, is_binary = (data, True) if type(data) is bytes else to_payload(data, None)
+        size = len(payload)
+        unconfirmed = self._unconfirmed
+        buffered = unconfirmed.size and unconfirmed.size + self._backlog.size + self._dispatch.held
+        if self.refusal is not None or self._backlog.shared or buffered + size > self._most_bytes:
+            return None
+        sequence = next(self._sequence)
+        if sequence >= self._rest_at:
+            return None
+        choose = self._choose
+        connection = choose()
+        if connection is None:
+            return None
+        unconfirmed.messages += 1
+        unconfirmed.size += size
+        confirmation = Confirmation(self._withdraw_confirmed_it)
+        take = connection.take_confirmed
+        take((payload, is_binary, sequence, confirmation))
+        return confirmation
 
     def send(
         self,
@@ -140,7 +170,7 @@ class Intake:
             elif not confirm:
                 connection.take(message)
                 return succeed(connection.id)
-            elif not self._dispatch.unconfirmed.size or self._fits(len(payload)):
+            elif not self._unconfirmed.size or self._fits(len(payload)):
                 result = self._promise(message)
                 connection.take(message)
                 return result
@@ -184,7 +214,7 @@ class Intake:
         check_flags(compress, mask, True, confirm)
         dispatch = self._dispatch
         connections = dispatch.in_service()
-        plain = (payload, is_binary, None)
+        plain = (payload, is_binary, None, None)
         shared = None
         if compress is not None or mask is not True or self._options.ws_options.compression:
             shared = SharedMessage(payload, is_binary, compress, mask)
@@ -281,7 +311,7 @@ class Intake:
     def buffered(self) -> int:
         """Payload bytes accepted that are, as far as is known, not written or not confirmed."""
         dispatch = self._dispatch
-        return self._backlog.size + dispatch.held + dispatch.unconfirmed.size
+        return self._backlog.size + dispatch.held + self._unconfirmed.size
 
     def _fits(self, size: int) -> bool:
         return self.buffered + size <= self._options.max_buffered_bytes
@@ -298,7 +328,7 @@ class Intake:
         size = len(message.payload)
         # While nothing waits, one message may exceed the bound: otherwise a caller who awaits each
         # send, and so never has more than one waiting, would get errors instead of backpressure.
-        holds_any = backlog.count or self._dispatch.unconfirmed.messages
+        holds_any = backlog.count or self._unconfirmed.messages
         if size > options.max_buffered_bytes or (holds_any and not self._fits(size)):
             raise BufferFull(size, self.buffered, options.max_buffered_bytes)
         if self._dispatch.in_service_count or message.pinned is not None:
@@ -344,6 +374,11 @@ class Intake:
         else:
             message.stop_timer()
             message.deferred = None
+
+    def _withdraw_confirmed(self, confirmation: Deferred[int]) -> None:
+        message = cast("Confirmation", confirmation).message
+        if message is not None:
+            self._withdraw(message)
 
     def _expire(self, message: Message, timeout: float) -> None:
         message.timer = None

@@ -5,7 +5,7 @@ connections at once.
 
 from __future__ import annotations
 
-from .messages import Message, PlainMessage
+from .messages import AnyMessage, Message, PlainMessage
 
 
 class ConfirmedMessage(Message):
@@ -51,11 +51,26 @@ class SharedMessage(Message):
         return False
 
 
-def to_message(plain: PlainMessage) -> Message:
+def payload_size(message: AnyMessage) -> int:
+    """How many bytes its payload has."""
+    return len(message[0] if isinstance(message, tuple) else message.payload)
+
+
+def to_message(plain: PlainMessage, deliveries: int = 0) -> Message:
     """
     Make of a plain message one that can wait for another connection, or be given up.
+
+    @param deliveries: how often it was written.
     """
-    payload, is_binary, sequence = plain
+    payload, is_binary, sequence, confirmation = plain
     if sequence is None:
         return SharedMessage(payload, is_binary, None, True)
-    return Message(payload, is_binary, sequence=sequence)
+    if confirmation is None:
+        return Message(payload, is_binary, sequence=sequence)
+    message = ConfirmedMessage(payload, is_binary, sequence=sequence)
+    message.was_taken = True
+    message.deliveries = deliveries
+    if not confirmation.called:  # else it was cancelled
+        message.deferred = confirmation
+        confirmation.message = message
+    return message

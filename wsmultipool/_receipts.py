@@ -56,18 +56,18 @@ class Receipts:
     def began(self, wire: IWebSocketWire) -> None:
         """There is a WebSocket."""
         self._wire = wire
-        self.proof = ProofOfReceipt(self._owner.dispatch.unconfirmed, lambda: wire.queued_messages)
+        self.proof = ProofOfReceipt(self._owner.dispatch.unconfirmed, wire)
 
     def closing(self) -> None:
         """The closing handshake is about to begin, after what was taken."""
         if self.proof.proven != self.proof.taken:
             self.pings.probe()  # its pong may still come before the peer's Close frame
 
-    def went_down(self) -> None:
+    def went_down(self, unwritten: list[Message]) -> None:
         """Nothing can be sent any more, and what was not written was taken back."""
         self.alone_with = None
         self.becoming_quiet = False
-        self.proof.give_back()
+        self._owner.dispatch.unconfirmed.give_back(unwritten)
 
     def is_gone(self, error: Exception) -> None:
         """There is no WebSocket any more: no pong will come."""
@@ -101,7 +101,9 @@ class Receipts:
     def takes(self, message: ConfirmedMessage) -> None:
         """The message that is going to be taken next is to be confirmed."""
         message.was_taken = True
-        self.proof.takes(message)
+        unconfirmed = self._owner.dispatch.unconfirmed
+        unconfirmed.messages += 1
+        unconfirmed.size += len(message.payload)
         if message.fragmented is None and self._is_last_attempt(message):
             self.alone_with = message
             self._owner.dispatch.refresh(self._connection)

@@ -9,13 +9,13 @@ they are, and become frames when they are written.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from twisted.internet.interfaces import IPushProducer, IWriteDescriptor
 from zope.interface import implementer
 
 from ._message_kinds import to_message
-from .messages import Message, PlainMessage
+from .messages import AnyMessage, Message, PlainMessage
 
 if TYPE_CHECKING:
     from .interfaces import IWireListener
@@ -26,7 +26,7 @@ _FLUSH_AT = 65536
 # the thousands outlive several passes of Python's garbage collector, which cost more than that.
 _MOST_ENTRIES = 512
 
-Entry = PlainMessage | Message | bytes
+Entry: TypeAlias = "AnyMessage | bytes"
 """A message, or a control frame as it is to be written."""
 
 
@@ -36,8 +36,9 @@ class WriteQueue:
     What one wire is about to write.  It is the transport's producer, so that it is told how full
     that is.
 
-    @param encode: makes the octets of some entries; told, besides, whether all of them are
-        plain messages.
+    @param encode: makes the octets of some entries; told, besides, where among them there are
+        others than plain messages.
+    @ivar confirmed: how many of the messages that are queued are to be confirmed.
     @ivar paused: whether the transport is above its high-water mark.
     """
 
@@ -55,10 +56,11 @@ class WriteQueue:
         "_transport",
         "_writes_at_once",
         "_writing",
+        "confirmed",
         "paused",
     )
 
-    def __init__(self, encode: Callable[[list[Entry], bool], bytes]) -> None:
+    def __init__(self, encode: Callable[[list[Entry], list[int]], bytes]) -> None:
         self.paused = False
         self._encode = encode
         # Twisted does not say what a transport is that can be told to write now.
@@ -68,8 +70,9 @@ class WriteQueue:
         self._stopped = False
         self._entries: list[Entry] = []
         self._size = 0
-        self._others = 0
+        self._others: list[int] = []
         self._controls = 0
+        self.confirmed = 0
         self._pong: bytes | None = None
         self._writing = False
         self._held = 0
@@ -94,18 +97,17 @@ class WriteQueue:
 
     def add(self, frame: bytes) -> None:
         """Queue a control frame."""
-        self._others += 1
         self._controls += 1
         self._add(frame, len(frame))
 
     def add_message(self, message: Message) -> None:
         """Queue a message of which something special is asked."""
-        self._others += 1
+        self.confirmed += message.confirm
         self._add(message, len(message.payload))
 
     def add_plain(self, plain: PlainMessage) -> None:
         """Queue a message of which nothing special is asked."""
-        # Runs for nearly every message sent, so _add() is written out here.
+        # Runs for nearly every message sent, so it does not share its lines with _add().
         entries = self._entries
         if not entries:
             self._listener.wire_queued()
@@ -114,10 +116,16 @@ class WriteQueue:
         if size >= _FLUSH_AT or len(entries) >= _MOST_ENTRIES:
             self.flush()
 
+    def add_confirmed(self, plain: PlainMessage) -> None:
+        """Queue a message of which nothing but a confirmation is asked."""
+        self.confirmed += 1
+        self.add_plain(plain)
+
     def _add(self, entry: Entry, size: int) -> None:
         entries = self._entries
         if not entries:
             self._listener.wire_queued()
+        self._others.append(len(entries))
         entries.append(entry)
         self._size += size
         if self._size >= _FLUSH_AT or len(entries) >= _MOST_ENTRIES:
@@ -138,14 +146,26 @@ class WriteQueue:
         """Write what is queued; a no-op when nothing is."""
         if not self._entries or self._stopped:
             return
-        size, only_plain = self._size, not self._others
+        size, others = self._size, self._others
         try:
-            data = self._encode(self._entries, only_plain)
+            data = self._encode(self._entries, others)
         except BaseException:  # no memory, say: then others may have some
             self._transport.abortConnection()
             self.stop()
             raise
+        confirmed = self.confirmed
         entries = self._take()
+        special: list[Message] = []
+        for at in reversed(others):
+            entry = entries[at]
+            if isinstance(entry, Message):
+                special.append(entry)
+            else:  # a control frame
+                size -= len(entry)
+                del entries[at]
+        messages = cast("list[AnyMessage]", entries)
+        if messages:
+            self._listener.wire_writes(messages, size, confirmed)
         self._writing = True
         try:
             self._write(data)
@@ -154,10 +174,8 @@ class WriteQueue:
         if self.paused:
             self._held += len(data)
             self._listener.wire_paused(self._held)
-        if only_plain:
-            self._listener.wire_wrote(len(entries), size, [])
-        else:
-            self._report(entries)
+        if messages:
+            self._listener.wire_wrote(special[::-1])
 
     def _write(self, data: bytes) -> None:
         was_paused, transport = self.paused, self._transport
@@ -166,20 +184,6 @@ class WriteQueue:
         # nearly always there is room.  Of an error it hears when it writes itself, as of old.
         if self._writes_at_once and not was_paused and not transport.disconnecting:
             transport.doWrite()
-
-    def _report(self, entries: list[Entry]) -> None:
-        count = size = 0
-        special: list[Message] = []
-        for entry in entries:
-            if isinstance(entry, tuple):
-                count += 1
-                size += len(entry[0])
-            elif isinstance(entry, Message):
-                count += 1
-                size += len(entry.payload)
-                special.append(entry)
-        if count:
-            self._listener.wire_wrote(count, size, special)
 
     def stop(self) -> None:
         """
@@ -198,7 +202,8 @@ class WriteQueue:
 
     def _take(self) -> list[Entry]:
         entries = self._entries
-        self._entries, self._size, self._others, self._controls = [], 0, 0, 0
+        self._entries, self._size, self._others = [], 0, []
+        self._controls = self.confirmed = 0
         return entries
 
     def take_unwritten(self) -> list[Message]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ._message_batch import MessageBatch
     from .handshake import UpgradeRequest, UpgradeResponse
-    from .messages import Message, PlainMessage
+    from .messages import AnyMessage, Message, PlainMessage
     from .options import PoolOptions, ServerURL
     from .stats import PoolStats
 
@@ -150,12 +150,16 @@ class IWebSocketWire(Interface):
     )
     unwritten_bytes: int = Attribute("Bytes taken and, as far as is known, still in this process.")
     queued_messages: int = Attribute("Messages queued, and neither written nor given up.")
+    queued_confirmed: int = Attribute("How many of these are to be confirmed.")
 
     def send_message(message: Message) -> None:
         """Queue C{message}; see L{flush}."""
 
     def send_plain(plain: PlainMessage) -> None:
         """Queue a whole message of which nothing special is asked."""
+
+    def send_confirmed(plain: PlainMessage) -> None:
+        """Queue a whole message of which nothing but a confirmation is asked."""
 
     def send_ping(payload: bytes) -> None:
         """Queue a ping (RFC 6455, section 5.5.2) behind what was queued before."""
@@ -229,10 +233,17 @@ class IWireListener(Interface):
         called at the end of this turn of the reactor.
         """
 
-    def wire_wrote(count: int, size: int, special: list[Message]) -> None:
+    def wire_writes(messages: list[AnyMessage], size: int, confirmed: int) -> None:
         """
-        The transport was handed C{count} messages of C{size} payload bytes together.  C{special}
-        are those that L{IWebSocketWire.send_message} had brought, in this order.
+        The transport is going to be handed these messages together, in this order, of C{size}
+        payload bytes, of which C{confirmed} are to be confirmed.  C{wire_paused} may follow, and
+        C{wire_wrote}.
+        """
+
+    def wire_wrote(special: list[Message]) -> None:
+        """
+        The transport was handed these messages.  C{special} are those among them that
+        L{IWebSocketWire.send_message} had brought.
         """
 
     def wire_paused(held: int) -> None:

@@ -7,7 +7,7 @@ One outbound message: what a caller gave to C{send}, checked, with what the pool
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IDelayedCall
 
+    from ._confirmation import Confirmation
     from ._connection import PooledConnection
     from ._fragments import FragmentedMessage
 
@@ -23,13 +24,16 @@ __all__ = ["Message", "SendData"]
 SendData = str | bytes | bytearray | memoryview
 """What may be sent: C{str} goes as text, the others as binary, unless told otherwise."""
 
-PlainMessage = tuple[bytes, bool, int | None]
+PlainMessage: TypeAlias = "tuple[bytes, bool, int | None, Confirmation | None]"
 """
-A whole message of which nothing special is asked, while a connection has it: payload, whether it is
-binary, and its place in the order of acceptance, which is C{None} if it is on every connection.
-Making it takes a tenth of the time that a L{Message} takes, which it becomes if it must wait after
-all.
+A whole message of which nothing special is asked, except perhaps a confirmation, while a connection
+has it: payload; whether it is binary; its place in the order of acceptance, which is C{None} if it
+is on every connection; and the Deferred that waits for the confirmation, if one does.  Making it
+takes a tenth of the time that a L{Message} takes, which it becomes if it must wait after all.
 """
+
+AnyMessage: TypeAlias = "PlainMessage | Message"
+"""A message that a connection has, in either form."""
 
 Lane = OrderedDict["Message", None]
 """Messages that wait in one order.  Ordered, and O(1) at both ends and for any one in between."""
@@ -52,7 +56,6 @@ class Message:
     @ivar sequence: its place in the order of acceptance.
     @ivar was_taken: of a message to be confirmed, whether any connection has ever taken it.
     @ivar deliveries: of such a message, how often it was written.
-    @ivar position: of such a message, its place among those that its connection has taken.
     @ivar deferred: what is still to be told about its fate; C{None} when it was told.
     @ivar timer: withdraws it when it has waited too long.
     @ivar lane: where it waits, while it waits.
@@ -73,7 +76,6 @@ class Message:
         "mask",
         "payload",
         "pinned",
-        "position",
         "sequence",
         "timer",
         "waits_since",
@@ -87,7 +89,6 @@ class Message:
     shared = False
     """Whether several connections send this very object."""
 
-    position: int
     waits_since: float
     withdraw: Callable[[Message], None]
 

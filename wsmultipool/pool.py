@@ -208,13 +208,17 @@ class ReconnectingPoolFactory(EventEmitter):
             and timeout is None
             and binary is None
             and compress is None
-            and confirm is False
             and mask is True
             and fin is True
         ):
-            connection_id = self._intake.send_plain(data)
-            if connection_id is not None:
-                return succeed(connection_id)
+            if confirm is False:
+                connection_id = self._intake.send_plain(data)
+                if connection_id is not None:
+                    return succeed(connection_id)
+            elif confirm is True:
+                confirmation = self._intake.send_confirmed(data)
+                if confirmation is not None:
+                    return confirmation
         return self._intake.send(data, binary, compress, mask, fin, key, timeout, confirm)
 
     def broadcast(

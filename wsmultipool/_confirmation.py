@@ -1,0 +1,23 @@
+"""
+The Deferred of a message that is to be confirmed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+
+if TYPE_CHECKING:
+    from .messages import Message
+
+
+class Confirmation(Deferred[int]):
+    """
+    Fires with the id of the connection on which the peer has received the message.
+
+    @ivar message: what there is to withdraw when this is cancelled: nothing, as long as the message
+        is a L{wsmultipool.messages.PlainMessage} that some connection has.
+    """
+
+    message: Message | None = None
