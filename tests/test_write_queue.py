@@ -9,8 +9,10 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.interfaces import IPushProducer, IWriteDescriptor
-from zope.interface import directlyProvides, implementer, providedBy
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.interfaces import IPushProducer, ISSLTransport, IWriteDescriptor
+from twisted.internet.main import CONNECTION_LOST
+from zope.interface import directlyProvides, providedBy
 from zope.interface.verify import verifyObject
 
 from wsmultipool._confirmation import Confirmation
@@ -331,42 +333,45 @@ def test_messages_of_which_no_frames_can_be_made_are_not_lost() -> None:
     assert [each.payload for each in frames.take_unwritten()] == [b"large"]
 
 
-@implementer(IWriteDescriptor)
-class Descriptor(Transport):
+class Socket(FileDescriptor):
     """
-    A transport that sends what it is given, as far as there is room, when it is told to.
+    A transport that sends what it is given, as far as there is room; its own reactor, too.
 
-    @ivar room: how many bytes the system takes from now on.
+    @ivar room: how many bytes the system takes from now on; C{None} when there is no connection any
+        more.
+    @ivar sent: what it has taken.
+    @ivar polled: whether the reactor is to ask the poller if there is room.
     """
 
-    disconnecting = False
-
-    def __init__(self, high_water: int | None = None, room: int = 0) -> None:
-        super().__init__(high_water)
+    def __init__(self, high_water: int = HIGH_WATER, room: int | None = 0) -> None:
+        super().__init__(cast(Any, self))
+        self.connected = 1
+        self.bufferSize = high_water
         self.room = room
-        self.sent = 0
+        self.sent = b""
+        self.polled = False
 
-    def doWrite(self) -> None:
-        size = min(self.room, self._buffered)
+    def writeSomeData(self, data: bytes) -> Any:
+        if self.room is None:
+            return CONNECTION_LOST
+        size = min(self.room, len(data), self.SEND_LIMIT)
         self.room -= size
-        self.sent += size
-        self._buffered -= size
-        if not self._buffered:
-            self.empty()
+        self.sent += bytes(data[:size])
+        return size
 
-    def fileno(self) -> int:
-        return -1
+    def doWrite(self) -> Any:
+        return super().doWrite()  # type: ignore[no-untyped-call]
 
-    def logPrefix(self) -> str:
-        return ""
+    def addWriter(self, writer: object) -> None:
+        self.polled = True
 
-    def connectionLost(self, reason: Any) -> None:
-        """Nothing to clean up."""
+    def removeWriter(self, writer: object) -> None:
+        self.polled = False
 
 
-def queue_on(transport: Descriptor) -> tuple[WriteQueue, Listener]:
+def queue_on(transport: Socket) -> tuple[WriteQueue, Listener]:
     """
-    Make a queue on a transport that can be told to write.
+    Make a queue on a socket.
     """
     made, listener = WriteQueue(encode), Listener()
     transport.registerProducer(made, True)
@@ -374,22 +379,33 @@ def queue_on(transport: Descriptor) -> tuple[WriteQueue, Listener]:
     return made, listener
 
 
-def test_what_the_system_has_room_for_is_sent_at_once() -> None:
-    """It need not wait for the reactor to ask whether there is room."""
-    transport = Descriptor(room=100)
-    frames, listener = queue_on(transport)
-    frames.add(b"frame")
+def write(frames: WriteQueue, data: bytes) -> None:
+    """
+    Write one frame.
+    """
+    frames.add(data)
     frames.flush()
-    assert transport.sent == 5
-    assert listener.reported() == [("queued",)]
+
+
+@pytest.mark.parametrize("size", [5, 1_000, 200_000])
+def test_what_the_system_has_room_for_is_sent_at_once(size: int) -> None:
+    """It need not wait for the reactor to ask whether there is room."""
+    transport = Socket(room=1_000_000)
+    frames, listener = queue_on(transport)
+    data = b"x" * size
+    write(frames, data)
+    if transport.polled:  # more than Twisted sends at once
+        transport.doWrite()
+    assert transport.sent == data
+    assert not transport.polled
+    assert ("paused", size) not in listener.reported() or size > HIGH_WATER
 
 
 def test_a_transport_that_was_full_for_a_moment_was_not_full() -> None:
     """When the system takes all of a large write, nobody hears that it had been too much."""
-    transport = Descriptor(high_water=10, room=100)
+    transport = Socket(high_water=10, room=100)
     frames, listener = queue_on(transport)
-    frames.add(bytes(50))
-    frames.flush()
+    write(frames, bytes(50))
     assert not frames.paused
     assert frames.unwritten_bytes == 0
     assert listener.reported() == [("queued",)]
@@ -397,29 +413,68 @@ def test_a_transport_that_was_full_for_a_moment_was_not_full() -> None:
 
 def test_a_transport_that_stays_full_is_reported() -> None:
     """What the system did not take waits in the transport, and is not pushed by later writes."""
-    transport = Descriptor(high_water=10, room=20)
+    transport = Socket(high_water=10, room=20)
     frames, listener = queue_on(transport)
-    frames.add(bytes(50))
-    frames.flush()
+    write(frames, bytes(50))
     assert frames.paused
+    assert transport.polled
     assert listener.reported() == [("queued",), ("paused", 50)]
     transport.room = 100
-    frames.add(b"close")
-    frames.flush()
-    assert transport.sent == 20
+    write(frames, b"close")
+    assert len(transport.sent) == 20
     assert listener.reported() == [("queued",), ("paused", 55)]
     transport.doWrite()  # by the reactor
     assert listener.reported() == [("resumed",)]
+    assert transport.sent == bytes(50) + b"close"
+
+
+def test_what_was_sent_in_part_keeps_its_place() -> None:
+    """What comes later goes behind what the transport has kept, and then at once again."""
+    transport = Socket(room=3)
+    frames, _ = queue_on(transport)
+    write(frames, b"first,")
+    assert (transport.sent, transport.polled) == (b"fir", True)
+    write(frames, b"second,")
+    assert transport.sent == b"fir"
+    transport.room = 8
+    write(frames, b"third,")
+    assert (transport.sent, transport.polled) == (b"first,secon", True)
+    transport.room = 100
+    write(frames, b"fourth,")
+    assert (transport.sent, transport.polled) == (b"first,second,third,fourth,", False)
+    write(frames, b"fifth")
+    assert transport.sent == b"first,second,third,fourth,fifth"
+
+
+def test_what_the_reactor_has_sent_meanwhile_is_out_of_the_way() -> None:
+    """Nobody tells of it, if it was too little to be a pause."""
+    transport = Socket(room=3)
+    frames, _ = queue_on(transport)
+    write(frames, b"first,")
+    transport.room = 100
+    transport.doWrite()  # by the reactor
+    write(frames, b"second,")
+    write(frames, b"third")
+    assert transport.sent == b"first,second,third"
+
+
+def test_a_connection_that_is_lost_is_found_out_by_the_reactor() -> None:
+    """Which then has something to write, and fails."""
+    transport = Socket(room=None)
+    frames, listener = queue_on(transport)
+    write(frames, b"frame")
+    assert transport.polled
+    assert isinstance(transport.doWrite(), Exception)
+    assert listener.reported() == [("queued",)]
 
 
 def test_a_transport_that_is_closing_is_left_alone() -> None:
     """Then it is the reactor which has to hear that everything was written."""
-    transport = Descriptor(room=100)
+    transport = Socket(room=100)
     frames, _ = queue_on(transport)
     transport.disconnecting = True
-    frames.add(b"frame")
-    frames.flush()
-    assert (transport.sent, transport.written) == (0, [b"frame"])
+    write(frames, b"frame")
+    assert (transport.sent, transport.polled) == (b"", True)
 
 
 def test_a_transport_around_another_one_is_left_alone() -> None:
@@ -427,18 +482,27 @@ def test_a_transport_around_another_one_is_left_alone() -> None:
     Twisted's TLS, and its other wrappers, only say that they provide what the inner one does:
     which may be closing, as only its reactor must find out by a write.
     """
-
-    class Wrapper(Transport):
-        def doWrite(self) -> None:
-            raise AssertionError
-
-    transport = Wrapper()
+    transport = Transport()
     directlyProvides(transport, providedBy(transport), IWriteDescriptor)
     frames = WriteQueue(encode)
-    frames.connect(transport, Listener())
-    frames.add(b"frame")
-    frames.flush()
+    frames.connect(cast(Any, transport), Listener())
+    write(frames, b"frame")
     assert transport.written == [b"frame"]
+
+
+def test_a_socket_that_speaks_tls_is_left_alone() -> None:
+    """With C{startTLS} it is the same object that encrypts what it is given."""
+
+    class Encrypting(Socket):
+        def write(self, data: bytes) -> None:
+            super().write(data[::-1])
+
+    transport = Encrypting(room=100)
+    directlyProvides(transport, ISSLTransport)
+    frames, _ = queue_on(transport)
+    write(frames, b"frame")
+    transport.doWrite()  # by the reactor
+    assert transport.sent == b"emarf"
 
 
 def test_what_is_queued_when_a_transport_was_aborted_is_not_lost() -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from twisted.internet.interfaces import IPushProducer, IWriteDescriptor
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.interfaces import IPushProducer, ISSLTransport
 from zope.interface import implementer
 
 from ._message_kinds import to_message
@@ -44,17 +45,18 @@ class WriteQueue:
 
     # A pool has thousands of messages in hundreds of these: what lies together is found sooner.
     __slots__ = (
+        "_backed_up",
         "_controls",
         "_encode",
         "_entries",
         "_held",
+        "_is_socket",
         "_listener",
         "_others",
         "_pong",
         "_size",
         "_stopped",
         "_transport",
-        "_writes_at_once",
         "_writing",
         "confirmed",
         "paused",
@@ -66,7 +68,8 @@ class WriteQueue:
         # Twisted does not say what a transport is that can be told to write now.
         self._transport: Any = None
         self._listener: IWireListener
-        self._writes_at_once = False
+        self._is_socket = False
+        self._backed_up = False  # whether the transport may still have some of an earlier write
         self._stopped = False
         self._entries: list[Entry] = []
         self._size = 0
@@ -81,9 +84,11 @@ class WriteQueue:
         """From now on there can be entries."""
         self._transport = transport
         self._listener = listener
-        # Twisted's wrappers, TLS among them, say of themselves what their inner transport provides,
-        # which may be closing when they are not; only their class tells.
-        self._writes_at_once = IWriteDescriptor.implementedBy(type(transport))
+        # Twisted's wrappers, TLS among them, say of themselves what their inner transport provides:
+        # only the class tells, and with C{startTLS} not even that.
+        self._is_socket = isinstance(transport, FileDescriptor) and not (
+            ISSLTransport.providedBy(transport)
+        )
 
     @property
     def unwritten_bytes(self) -> int:
@@ -178,12 +183,23 @@ class WriteQueue:
             self._listener.wire_wrote(special[::-1])
 
     def _write(self, data: bytes) -> None:
-        was_paused, transport = self.paused, self._transport
-        transport.write(data)
-        # Twisted would ask the poller first, and so write one pass of the reactor later, though
-        # nearly always there is room.  Of an error it hears when it writes itself, as of old.
-        if self._writes_at_once and not was_paused and not transport.disconnecting:
-            transport.doWrite()
+        transport = self._transport
+        if self._is_socket and not (self.paused or transport.disconnecting):
+            # Twisted would keep it and ask the poller first, though nearly always there is room.
+            if not self._backed_up and len(data) <= transport.SEND_LIMIT:
+                sent = transport.writeSomeData(data)
+                if sent == len(data):
+                    return
+                self._backed_up = True
+                # Of an error Twisted hears when it writes itself, as of old.
+                transport.write(data if isinstance(sent, Exception) else data[sent:])
+            else:
+                transport.write(data)
+                transport.doWrite()
+                self._backed_up = bool(transport.dataBuffer)
+        else:
+            transport.write(data)
+            self._backed_up = True
 
     def stop(self) -> None:
         """
