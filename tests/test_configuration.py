@@ -134,6 +134,11 @@ def test_nothing_secret_is_shown(tmp_path: Path) -> None:
         ({"url": [URL], "compression_threshold": 9}, "compression_threshold needs compression"),
         ({"url": [URL], "fanout": "all"}, "fanout needs listen"),
         ({"url": [URL], "token_file": "f"}, "token_file needs listen"),
+        ({"url": [URL], "client_ca": "f"}, "client_ca needs listen"),
+        (
+            {"url": [URL], "listen": "tcp:1", "client_ca": "f"},
+            "client_ca needs a listen that begins with ssl:",
+        ),
         ({"url": [URL], "listen": ""}, "listen is empty: it is an endpoint such as tcp:9000"),
         ({"url": [URL], "listen": "tcp:1", "max_clients": 0}, "max_clients must be at least 1"),
         ({"url": [URL], "listen": "tcp:1:interface=0.0.0.0"}, "listening on tcp:1:interface="),
@@ -180,6 +185,15 @@ def test_token(tmp_path: Path) -> None:
     made = configuration(listen="tcp:1:interface=0.0.0.0", token_file=path)
     assert made.relay is not None
     assert made.relay.token == "abc123"
+
+
+def test_client_certificates() -> None:
+    """With an authority for certificates of clients, a relay may listen everywhere as well."""
+    made = configuration(listen="ssl:1:interface=0.0.0.0", client_ca="ca.pem")
+    assert made.client_ca == "ca.pem"
+    assert made.relay is not None
+    assert made.relay.client_certificates
+    assert made.relay.token is None
 
 
 def test_bad_token(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ PURE = {
     *(
         "service._client_frames",
         "service._option",
+        "service.endpoint_string",
         "service.access",
         "service.relay_options",
         "service.relay_stats",

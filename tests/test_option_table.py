@@ -20,8 +20,9 @@ NOT_FOR_OPERATORS: dict[type, set[str]] = {
     WebSocketOptions: {"headers", "tls", "max_message_size"},
     # --ca, --cert and --key, --insecure.
     TLSOptions: {"trust_root", "client_certificate", "verify"},
-    # --token-file, as a token must not be on a command line; --drain; what 5 s are fine for.
-    RelayOptions: {"token", "settle_timeout", "close_timeout"},
+    # --token-file, as a token must not be on a command line; --client-ca; --drain; and what 5 s are
+    # fine for.
+    RelayOptions: {"token", "client_certificates", "settle_timeout", "close_timeout"},
 }
 
 

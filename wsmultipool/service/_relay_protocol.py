@@ -237,12 +237,22 @@ class RelayWire(ReadingWire, WebSocketServerProtocol):  # type: ignore[misc]
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._cancel_deadline()
         self._unread, self._at = b"", 0
-        failed = self.failedByMe
+        failed, is_connecting = self.failedByMe, self.state == self.STATE_CONNECTING
         super().connectionLost(reason)
         if self._guest is not None:
             self._outbox.drop()
             self._guest.lost(self.localCloseCode if failed else self.remoteCloseCode, failed)
+        elif is_connecting and ISSLTransport.providedBy(self.transport):
+            self._look_at_tls(reason)
         self._door.left(self)
+
+    def _look_at_tls(self, reason: Failure) -> None:
+        from OpenSSL.SSL import Error
+
+        error = reason.value
+        if isinstance(error, Error) and error.args:
+            # A list of where in OpenSSL, and what.
+            self._door.not_secured(self, "; ".join(str(what) for *_, what in error.args[0]))
 
     def _set_deadline(self, seconds: float, call: Any) -> None:
         self._cancel_deadline()

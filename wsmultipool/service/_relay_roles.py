@@ -44,6 +44,9 @@ class Door(Protocol):
     def refused(self, wire: RelayWire, refusal: Refusal) -> None:
         """Somebody was turned away."""
 
+    def not_secured(self, wire: RelayWire, text: str) -> None:
+        """TLS with somebody came to nothing, for a reason that OpenSSL has this text for."""
+
     def let_in(self, wire: RelayWire) -> Guest:
         """The WebSocket is open."""
 

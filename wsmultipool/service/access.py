@@ -24,6 +24,7 @@ from twisted.internet.address import IPv4Address as TCP4Address
 from twisted.internet.address import IPv6Address as TCP6Address
 from twisted.internet.address import UNIXAddress
 
+from .endpoint_string import parts_of
 from .hosts import address_of, is_local, is_loopback, may_be_called
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ class Exposed(ValueError):
 
     def __str__(self) -> str:
         return (
-            f"listening on {self.where} is beyond loopback: that needs a token, or an endpoint that"
-            " demands client certificates"
+            f"listening on {self.where} is beyond loopback: that needs a token, or TLS that demands"
+            " certificates of clients"
         )
 
 
@@ -233,7 +234,7 @@ def on_loopback_unless_told(description: str) -> str:
     @return: the same, with C{interface=127.0.0.1} where TCP is without an C{interface}.
     @since: 0.1.0
     """
-    kind, arguments = _parse(description)
+    kind, arguments = parts_of(description)
     if kind == "haproxy":
         return f"haproxy:{on_loopback_unless_told(description.partition(':')[2])}"
     if kind not in _INTERFACE_AT or _interface(kind, arguments):
@@ -252,7 +253,7 @@ def exposure_of_description(description: str) -> Exposure:
         from the address once it listens.
     @since: 0.1.0
     """
-    kind, arguments = _parse(description)
+    kind, arguments = parts_of(description)
     if kind == "unix":
         return Exposure(description, True)
     if kind in _INTERFACE_AT:
@@ -294,43 +295,6 @@ def check_exposure(exposure: Exposure, options: RelayOptions) -> None:
     guarded = options.token is not None or options.client_certificates
     if exposure.local is False and not guarded:
         raise Exposed(exposure.where)
-
-
-def _parse(description: str) -> tuple[str, dict[str, str]]:
-    """
-    Take an endpoint string apart: C{:} separates arguments, and the first C{=} in one its name; a
-    backslash makes either ordinary.
-
-    @return: its kind, and its arguments by name; those without one have their position for it.
-    """
-    kind, *parts = _split(description, ":", -1)
-    arguments: dict[str, str] = {}
-    position = 0
-    for part in parts:
-        name, *values = _split(part, "=", 1)
-        if values:
-            arguments[_unescape(name)] = _unescape(values[0])
-        else:
-            arguments[str(position)] = _unescape(part)
-            position += 1
-    return kind, arguments
-
-
-def _split(text: str, separator: str, most: int) -> list[str]:
-    parts: list[str] = []
-    begin = at = 0
-    while at < len(text):
-        if text[at] == "\\":
-            at += 1
-        elif text[at] == separator and len(parts) != most:
-            parts.append(text[begin:at])
-            begin = at + 1
-        at += 1
-    return [*parts, text[begin:]]
-
-
-def _unescape(text: str) -> str:
-    return re.sub(r"\\(.)", r"\1", text)
 
 
 def _interface(kind: str, arguments: Mapping[str, str]) -> str:

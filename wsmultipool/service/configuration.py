@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 from ..options import PoolOptions, ProxyOptions, ServerURL, TLSOptions, WebSocketOptions
 from .access import check_exposure, exposure_of_description, on_loopback_unless_told
 from .config_file import exposed, header_lines, read_config, read_text
+from .endpoint_string import tls_files_of
 from .option_table import BY_NAME, OPTIONS
 from .option_values import ConfigurationError, Values, header_of, headers_of, merged
 from .relay_options import RelayOptions
@@ -29,6 +30,7 @@ _WAMP_NAMES = (
     *("realm", "wamp_prefix", "wamp_authid", "wamp_ticket_file", "wamp_invoke"),
     *("wamp_concurrency", "wamp_shard", "wamp_publish"),
 )
+_RELAY_FILES = ("token_file", "client_ca")
 _TLS_NAMES = ("ca", "cert", "key", "server_name", "insecure")
 # Headers that carry a secret by their nature.
 _SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization"}
@@ -85,6 +87,8 @@ class Configuration:
     @ivar pool: the options of the pool, except for those.
     @ivar relay: the options of the relay; C{None} for no relay.
     @ivar listen: the endpoint it listens on.
+    @ivar client_ca: the path of a file with who may vouch for the relay's clients; C{None} if they
+        need not show a certificate.
     @ivar http: the endpoint of the status page; C{None} for no page.
     @ivar min_ready: connections that must be open to be ready.
     @ivar wamp: the arguments of L{pool_component<wsmultipool.wamp.pool_component>}; C{None} for no
@@ -101,6 +105,7 @@ class Configuration:
     pool: Mapping[str, Any] = field(repr=False)
     relay: RelayOptions | None = None
     listen: str | None = None
+    client_ca: str | None = None
     http: str | None = None
     min_ready: int = 1
     wamp: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -140,6 +145,7 @@ class Configuration:
             pool=pool,
             relay=_relay(values),
             listen=_endpoint(values, "listen"),
+            client_ca=_one(values, "client_ca"),
             http=_endpoint(values, "http"),
             min_ready=_min_ready(values),
             wamp=_wamp(values),
@@ -225,7 +231,7 @@ def _relay(values: Values) -> RelayOptions | None:
     listen = _endpoint(values, "listen")
     if listen is None:
         for option in OPTIONS:
-            is_of_relay = option.owner is RelayOptions or option.name == "token_file"
+            is_of_relay = option.owner is RelayOptions or option.name in _RELAY_FILES
             if is_of_relay and option.name in values:
                 raise ConfigurationError(f"{option.name} needs listen")
         return None
@@ -241,6 +247,10 @@ def _relay(values: Values) -> RelayOptions | None:
         except ValueError as error:
             raise ConfigurationError(f"token_file {path!r}: {error}") from None
         options["token"] = token
+    if "client_ca" in values:
+        if not tls_files_of(listen):
+            raise ConfigurationError("client_ca needs a listen that begins with ssl:")
+        options["client_certificates"] = True
     options["settle_timeout"] = _drain(values)
     relay = _checked(RelayOptions, **options)
     _checked(check_exposure, exposure_of_description(listen), relay)

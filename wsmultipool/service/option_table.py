@@ -154,14 +154,19 @@ _RELAY = (
         kind="text",
         metavar="FILE",
         live=True,
-        help="a file with the bearer token that clients must present; read again on SIGHUP."
-        "  Required beyond loopback, unless there are client certificates",
+        help="a file with the bearer token that clients must present; required beyond loopback,"
+        " unless there is --client-ca",
+    ),
+    Option(
+        name="client_ca",
+        kind="text",
+        metavar="FILE",
+        help="PEM file with who may vouch for clients, which must show a certificate then; for a"
+        " --listen that begins with ssl:",
     ),
     *derived(
         RelayOptions,
         {
-            "client_certificates": "the endpoint of --listen lets nobody in without a certificate"
-            " that it trusts",
             "protocols": "a subprotocol that clients may ask for",
             "max_clients": "clients that may be connected",
             "max_message_size": "the largest message to accept from a client",

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
 
 from ..errors import FlushTimeout, PoolClosed, PoolError, PoolExhausted
 from ..pool import ReconnectingPoolFactory
@@ -26,9 +25,9 @@ from .option_values import ConfigurationError
 from .process_signals import handle_signals
 from .relay import RelayService
 from .reloading import changes
+from .server_endpoint import ServerEndpoint
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IStreamServerEndpoint
     from twisted.python.failure import Failure
 
     from ..wamp import PoolComponent
@@ -114,7 +113,9 @@ class Program(Service):
     def _build_relay(self, configuration: Configuration) -> RelayService | None:
         if configuration.relay is None or configuration.listen is None:
             return None
-        endpoint = self._endpoint("listen", configuration.listen)
+        endpoint = ServerEndpoint(
+            self._reactor, "listen", configuration.listen, configuration.client_ca
+        )
         return RelayService(self.pool, endpoint, configuration.relay, reactor=self._reactor)
 
     def _build_web(self, configuration: Configuration) -> StatusService | None:
@@ -125,7 +126,7 @@ class Program(Service):
 
         return StatusService(
             self.pool,
-            self._endpoint("http", configuration.http),
+            ServerEndpoint(self._reactor, "http", configuration.http),
             reactor=self._reactor,
             min_ready=configuration.min_ready,
             relay=self.relay,
@@ -144,14 +145,6 @@ class Program(Service):
             raise ConfigurationError(
                 text if text.startswith("realm ") else f"wamp_{text}"
             ) from None
-
-    def _endpoint(self, name: str, description: str) -> IStreamServerEndpoint:
-        try:
-            endpoint: IStreamServerEndpoint = serverFromString(self._reactor, description)
-        except Exception as error:
-            # Every kind has errors of its own, and OpenSSL's say nothing by themselves.
-            raise ConfigurationError(f"{name}: {description!r}: {_text(error)}") from None
-        return endpoint
 
     # The beginning
 
@@ -327,7 +320,3 @@ class Program(Service):
     def _left(self, message: str, **details: object) -> None:
         self.status = 1
         _log.error(message, **details)
-
-
-def _text(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

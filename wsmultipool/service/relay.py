@@ -208,6 +208,12 @@ class RelayService(Service):
             text=refusal.text,
         )
 
+    def not_secured(self, wire: RelayWire, text: str) -> None:
+        self._refused["tls"] += 1
+        self._log.warn(
+            "Refused {client} (TLS): {text}", client=address_label(wire.client_address), text=text
+        )
+
     def let_in(self, wire: RelayWire) -> RelayClient:
         return self._clients.let_in(wire)
 
