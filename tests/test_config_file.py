@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wsmultipool.service.config_file import exposed, header_lines, read_config, read_text
+from wsmultipool.service.config_file import digest, exposed, header_lines, read_config, read_text
 from wsmultipool.service.option_values import ConfigurationError
 
 
@@ -96,3 +96,16 @@ def test_exposed(tmp_path: Path) -> None:
     Path(path).chmod(0o640)
     assert not exposed(path)
     assert not exposed(str(tmp_path / "missing"))
+
+
+def test_digest(tmp_path: Path) -> None:
+    """It says whether the same is in the same files, and nothing else about them."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("secret")
+    before = digest([str(one), str(two)])
+    assert "secret" not in before
+    assert digest([str(one), str(two)]) == before
+    two.write_text("x")
+    assert digest([str(one), str(two)]) != before
+    assert digest([str(two), str(one)]) != digest([str(one), str(two)])
+    assert digest(["no\0path"]) == digest([str(tmp_path)])

@@ -92,5 +92,10 @@ def test_what_changes_without_a_restart() -> None:
     """An operator can rely on this list, which the documentation has as well."""
     assert {option.name for option in OPTIONS if option.live} == {
         *("pool_size", "header", "header_file", "allow_origin", "allow_host", "token_file"),
+        *("ca", "cert", "key", "server_name", "insecure", "wamp_ticket_file", "min_ready"),
         *("drain", "log_level"),
     }
+    for option in OPTIONS:
+        # What it means nothing without comes first.
+        names = [each.name for each in OPTIONS]
+        assert not option.within or names.index(option.within) < names.index(option.name)

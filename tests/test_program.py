@@ -15,7 +15,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublisher
 from zope.interface import implementer
 
-from wsmultipool import PoolClosed, ReconnectingPoolFactory
+from wsmultipool import PoolClosed, ReconnectingPoolFactory, TLSOptions
 from wsmultipool._memory_transport import connect
 from wsmultipool.service.configuration import Configuration, Source
 from wsmultipool.service.log_level import set_log_level
@@ -23,6 +23,7 @@ from wsmultipool.service.option_values import ConfigurationError
 from wsmultipool.service.program import CannotStart, Program
 from wsmultipool.testing import MemoryPool
 
+from .integration.certificates import Authority
 from .local_client import REQUEST, LocalClient, Port
 from .support import error_of, outcome
 
@@ -271,6 +272,70 @@ def test_reloading_a_mistake_changes_nothing(tmp_path: Path, lines: list[str]) -
     (line,) = lines
     assert line.startswith("error: Nothing is changed, as there is a mistake: min_uptime must be")
     stop(program)
+
+
+def test_reloading_changes_when_it_is_ready(tmp_path: Path, lines: list[str]) -> None:
+    """How many connections are enough can be changed while they are counted."""
+    config = write(tmp_path / "config", 'http = "tcp:9100"\n')
+    program = started(config)
+    write(config, 'http = "tcp:9100"\nmin_ready = 3\n')
+    program.reload()
+    assert lines == ["info: Changed: min_ready"]
+    assert program.web.min_ready == 3
+    stop(program)
+
+
+def test_reloading_reads_the_certificates_of_ports(tmp_path: Path, lines: list[str]) -> None:
+    """New ones are shown to those who connect from then on; with a mistake, the old ones are."""
+    authority = Authority(tmp_path)
+    shown, new = authority.issue("relay.test"), authority.issue("relay.test")
+    tls = f"privateKey={shown.key_file}:certKey={shown.certificate_file}"
+    said = f'listen = "ssl:9443:{tls}"\nclient_ca = "{authority.file}"\nhttp = "ssl:9100:{tls}"\n'
+    config = write(tmp_path / "config", said)
+    program = started(config)
+    ports = [server[2] for server in program._reactor.sslServers]
+    before = [contexts.getContext() for contexts in ports]
+    Path(shown.certificate_file).write_bytes(Path(new.certificate_file).read_bytes())
+    program.reload()
+    assert [contexts.getContext() for contexts in ports] == before
+    assert lines.pop().startswith("error: Nothing is changed, as there is a mistake: ")
+    Path(shown.key_file).write_bytes(Path(new.key_file).read_bytes())
+    program.reload()
+    assert lines == ["info: Changed: listen, http"]
+    assert not {contexts.getContext() for contexts in ports} & set(before)
+    stop(program)
+
+
+def test_reloading_changes_tls_with_the_server(tmp_path: Path, lines: list[str]) -> None:
+    """Whom to trust is read again for the next attempts; who trusts everybody is told so."""
+    authority = Authority(tmp_path)
+    config = tmp_path / "config"
+    config.write_text(f'url = "wss://memory.test/"\nca = "{authority.file}"\n')
+    program = Program(Reactor(), Source({}, str(config)))
+    config.write_text('url = "wss://memory.test/"\ninsecure = true\n')
+    program.reload()
+    assert program._tls._latest is not None
+    assert program._tls._latest.tls == TLSOptions(verify=False)
+    assert lines == [
+        "warn: insecure: the server's certificate is not checked",
+        "info: Changed: ca, insecure",
+    ]
+
+
+def test_reloading_changes_the_ticket(tmp_path: Path, lines: list[str]) -> None:
+    """The router is shown the new one the next time."""
+    ticket = tmp_path / "ticket"
+    ticket.write_text("one")
+    ticket.chmod(0o600)
+    said: dict[str, Any] = {"wamp_url": ["ws://127.0.0.1:1/"], "realm": "r", "wamp_prefix": "p"}
+    program = built(**said, wamp_authid="me", wamp_ticket_file=str(ticket))
+    assert program.wamp is not None
+    shown = program.wamp._authentication
+    assert shown == {"ticket": {"authid": "me", "ticket": "one"}}
+    ticket.write_text("two")
+    program.reload()
+    assert shown == {"ticket": {"authid": "me", "ticket": "two"}}
+    assert lines == ["info: Changed: wamp_ticket_file"]
 
 
 # The end

@@ -46,7 +46,10 @@ class Option:
     @ivar repeatable: whether it may be given several times, in a file as a list.
     @ivar choices: the words it may be, if it is a choice.
     @ivar secret: whether its value must not be shown, or not wholly.
-    @ivar live: whether a change in a file takes effect without a restart.
+    @ivar live: whether another value takes effect without a restart.  Of a file, what is in it
+        always does.
+    @ivar within: the option without which this one means nothing: when that one takes a restart,
+        so does this; C{""} for none.
     @ivar owner: the dataclass that it is an option of; C{None} for one of the program.
     @ivar field: what that calls it.
     """
@@ -60,6 +63,7 @@ class Option:
     choices: tuple[str, ...] = ()
     secret: bool = False
     live: bool = False
+    within: str = ""
     owner: type | None = None
     field: str = ""
 
@@ -88,6 +92,7 @@ def derived(
     names: Mapping[str, str] | None = None,
     defaults: Mapping[str, object] | None = None,
     live: frozenset[str] = frozenset(),
+    within: str = "",
 ) -> tuple[Option, ...]:
     """
     Make options of the fields of a dataclass.
@@ -96,6 +101,7 @@ def derived(
     @param names: what to call a field, where that is not its own name.
     @param defaults: for each field that has another default here, that.
     @param live: the fields of which a change takes effect at once.
+    @param within: the option that all of them need.
     """
     known = {field.name: field for field in fields(cls)}
     options = []
@@ -118,6 +124,7 @@ def derived(
                 repeatable=repeatable,
                 choices=choices,
                 live=field_name in live,
+                within=within,
                 owner=cls,
                 field=field_name,
             )

@@ -30,8 +30,9 @@ _EPILOG = """\
 signals:
   TERM, INT  stop listening, deliver what was accepted for --drain seconds, end;
              a second INT ends at once
-  HUP        read the --config file, the --header-file and the --token-file
-             again; the log says what changes at once, and what takes a restart
+  HUP        read the --config file again, and all files that options name, such
+             as tokens and certificates; the log says what changes at once, and
+             what takes a restart
 
 exit status:
   0  told to end, and everything accepted was received by the server

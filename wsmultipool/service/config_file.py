@@ -6,15 +6,16 @@ Reading what an operator has written: the configuration, and files with secrets.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .option_values import ConfigurationError, Values, typed
 
-__all__ = ["exposed", "header_lines", "read_config", "read_text"]
+__all__ = ["digest", "exposed", "header_lines", "read_config", "read_text"]
 
 
 def read_text(path: str, what: str) -> str:
@@ -68,6 +69,20 @@ def header_lines(path: str) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(read_text(path, "header_file").splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             yield line, f"header_file {path!r}, line {number}"
+
+
+def digest(paths: Iterable[str]) -> str:
+    """
+    Return what differs if other things are in these files, whether or not they can be read.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            data = Path(path).read_bytes()
+        except (OSError, ValueError):
+            data = b""
+        digest.update(hashlib.sha256(data).digest())
+    return digest.hexdigest()
 
 
 def exposed(path: str) -> bool:

@@ -9,20 +9,20 @@ it again, as SIGHUP does, gives another L{Configuration} to compare with the pre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any, TypeVar, cast
 
 from ..options import PoolOptions, ProxyOptions, ServerURL, TLSOptions, WebSocketOptions
 from .access import check_exposure, exposure_of_description, on_loopback_unless_told
-from .config_file import exposed, header_lines, read_config, read_text
+from .config_file import digest, exposed, header_lines, read_config, read_text
 from .endpoint_string import tls_files_of
 from .option_table import BY_NAME, OPTIONS
 from .option_values import ConfigurationError, Values, header_of, headers_of, merged
 from .relay_options import RelayOptions
 
-__all__ = ["Configuration", "Source"]
+__all__ = ["TLS_NAMES", "Configuration", "Source"]
 
 _T = TypeVar("_T")
 
@@ -31,7 +31,7 @@ _WAMP_NAMES = (
     *("wamp_concurrency", "wamp_shard", "wamp_publish"),
 )
 _RELAY_FILES = ("token_file", "client_ca")
-_TLS_NAMES = ("ca", "cert", "key", "server_name", "insecure")
+TLS_NAMES = ("ca", "cert", "key", "server_name", "insecure")
 # Headers that carry a secret by their nature.
 _SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization"}
 
@@ -97,6 +97,8 @@ class Configuration:
     @ivar log_level: the least important that is logged.
     @ivar warnings: what the operator should be told.
     @ivar values: what it was made of.
+    @ivar contents: what tells whether something else is in the files that an option names, by its
+        name.
     """
 
     urls: tuple[str, ...] = field(repr=False)
@@ -113,6 +115,7 @@ class Configuration:
     log_level: str
     warnings: tuple[str, ...] = ()
     values: Values = field(repr=False)
+    contents: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def of(cls, values: Values, warnings: tuple[str, ...] = ()) -> Configuration:
@@ -122,6 +125,8 @@ class Configuration:
         @param values: by the names of the table.
         @raise ConfigurationError: there is a mistake.
         """
+        # Before they are read: what changes in between counts as a change the next time.
+        contents = {name: digest(paths) for name, paths in _files(values)}
         urls = _several(values, "url")
         if not urls:
             raise ConfigurationError("url is missing: give --url, or a --config file that has it")
@@ -153,6 +158,7 @@ class Configuration:
             log_level=_one(values, "log_level"),
             warnings=warnings,
             values=values,
+            contents=contents,
         )
 
     def websocket_options(self, headers: Callable[[], Mapping[str, str]]) -> WebSocketOptions:
@@ -163,16 +169,27 @@ class Configuration:
         """
         return WebSocketOptions(headers=headers, **self.websocket)
 
-    def keeping(self, names: Iterable[str], present: Configuration) -> Configuration:
+    def keeping(self, names: Collection[str], present: Configuration) -> Configuration:
         """
         Return this configuration with some options as they are at present: not in its parts, but
         in what it is compared by.
 
         @param names: of the options.
         """
-        values = {name: value for name, value in self.values.items() if name not in names}
-        kept = {name: present.values[name] for name in names if name in present.values}
-        return replace(self, values={**values, **kept})
+        return replace(
+            self,
+            values=_keeping(names, self.values, present.values),
+            contents=_keeping(names, self.contents, present.contents),
+        )
+
+
+def _keeping(
+    names: Collection[str], following: Mapping[str, _T], present: Mapping[str, _T]
+) -> dict[str, _T]:
+    return {
+        **{name: value for name, value in following.items() if name not in names},
+        **{name: present[name] for name in names if name in present},
+    }
 
 
 def _one(values: Values, name: str) -> Any:
@@ -286,6 +303,18 @@ def _wamp(values: Values) -> dict[str, Any] | None:
     return arguments
 
 
+def _files(values: Values) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """
+    Say which files an option names.  Headers and the token are compared for themselves.
+    """
+    for name in ("ca", "cert", "key", "client_ca", "wamp_ticket_file"):
+        if name in values:
+            yield name, (_one(values, name),)
+    for name in ("listen", "http"):
+        if files := tls_files_of(_one(values, name) or ""):
+            yield name, files
+
+
 def _header_lines(values: Values) -> Iterator[tuple[str, str]]:
     for line in _several(values, "header"):
         yield line, "header"
@@ -294,7 +323,7 @@ def _header_lines(values: Values) -> Iterator[tuple[str, str]]:
 
 
 def _tls(values: Values, secure: bool) -> TLSOptions | None:
-    said = [name for name in _TLS_NAMES if values.get(name)]
+    said = [name for name in TLS_NAMES if values.get(name)]
     if not said:
         return None
     if not secure:

@@ -10,7 +10,7 @@ that went.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
@@ -19,6 +19,8 @@ from twisted.internet.defer import Deferred
 from ..errors import FlushTimeout, PoolClosed, PoolError, PoolExhausted
 from ..pool import ReconnectingPoolFactory
 from .access import Exposed
+from .configuration import TLS_NAMES
+from .latest_tls import LatestTLS
 from .log_level import service_logger, set_log_level
 from .loss_watch import LossWatch
 from .option_values import ConfigurationError
@@ -79,6 +81,11 @@ class Program(Service):
         self._source = source
         self._configuration = configuration = source.read()
         self._headers = configuration.headers
+        self._websocket = configuration.websocket_options(self._current_headers)
+        self._tls = LatestTLS()
+        # Autobahn looks at it whenever it joins.
+        self._authentication = _authentication(configuration)
+        self._endpoints: dict[str, ServerEndpoint] = {}
         self._is_listening = False
         self._is_ending = False
         self.pool = self._build(self._build_pool, configuration)
@@ -103,7 +110,8 @@ class Program(Service):
             reactor=self._reactor,
             start=False,
             logger=service_logger(),
-            ws_options=configuration.websocket_options(self._current_headers),
+            ws_options=self._websocket,
+            ws_factory=self._tls,
             **configuration.pool,
         )
 
@@ -113,7 +121,7 @@ class Program(Service):
     def _build_relay(self, configuration: Configuration) -> RelayService | None:
         if configuration.relay is None or configuration.listen is None:
             return None
-        endpoint = ServerEndpoint(
+        self._endpoints["listen"] = endpoint = ServerEndpoint(
             self._reactor, "listen", configuration.listen, configuration.client_ca
         )
         return RelayService(self.pool, endpoint, configuration.relay, reactor=self._reactor)
@@ -124,9 +132,12 @@ class Program(Service):
         # Only who wants it needs what it needs.
         from .web import StatusService
 
+        self._endpoints["http"] = endpoint = ServerEndpoint(
+            self._reactor, "http", configuration.http
+        )
         return StatusService(
             self.pool,
-            ServerEndpoint(self._reactor, "http", configuration.http),
+            endpoint,
             reactor=self._reactor,
             min_ready=configuration.min_ready,
             relay=self.relay,
@@ -138,7 +149,9 @@ class Program(Service):
         from ..wamp import pool_component
 
         try:
-            return pool_component(self.pool, **configuration.wamp)
+            return pool_component(
+                self.pool, **{**configuration.wamp, "authentication": self._authentication or None}
+            )
         except (TypeError, ValueError) as error:
             # The component knows its options by shorter names.
             text = str(error)
@@ -242,19 +255,30 @@ class Program(Service):
 
         @since: 0.1.0
         """
+        present = self._configuration
         try:
             following = self._source.read()
+            live, restart = changes(present, following)
+            reread = [self._endpoints[name].reread() for name in _listening(live)]
             if self.relay is not None and following.relay is not None:
                 self.relay.change_access(following.relay)
         except (ConfigurationError, Exposed) as error:
             _log.error("Nothing is changed, as there is a mistake: {error}", error=str(error))
             return
-        present = self._configuration
-        live, restart = changes(present, following)
         set_log_level(following.log_level)
         self._headers = following.headers
         if "pool_size" in live:
             self.pool.resize(following.pool["pool_size"]).addErrback(self._not_resized)
+        if any(name in live for name in TLS_NAMES):
+            self._tls.use(self._websocket, following.websocket["tls"])
+            if following.values.get("insecure"):
+                _log.warn("insecure: the server's certificate is not checked")
+        for take_effect in reread:
+            take_effect()
+        if "min_ready" in live and self.web is not None:
+            self.web.min_ready = following.min_ready
+        if "wamp_ticket_file" in live:
+            self._authentication.update(_authentication(following))
         self._configuration = following.keeping(restart, present)
         for warning in following.warnings:
             _log.warn("{warning}", warning=warning)
@@ -320,3 +344,13 @@ class Program(Service):
     def _left(self, message: str, **details: object) -> None:
         self.status = 1
         _log.error(message, **details)
+
+
+def _authentication(configuration: Configuration) -> dict[str, Any]:
+    return dict((configuration.wamp or {}).get("authentication") or {})
+
+
+def _listening(live: Iterable[str]) -> set[str]:
+    """Return the options with the endpoints that files were changed of."""
+    endpoints = {"listen": "listen", "client_ca": "listen", "http": "http"}
+    return {endpoints[name] for name in live if name in endpoints}

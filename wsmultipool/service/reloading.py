@@ -13,7 +13,7 @@ from .option_table import OPTIONS
 
 __all__ = ["Changes", "changes"]
 
-# These are files: it is what is in them that counts.
+# What counts are the headers and the token in them.
 _FILES = {"header_file", "token_file"}
 
 
@@ -38,14 +38,19 @@ def changes(present: Configuration, following: Configuration) -> Changes:
     live: list[str] = []
     restart: list[str] = []
     for option in OPTIONS:
-        before = present.values.get(option.name, option.default)
-        after = following.values.get(option.name, option.default)
-        if before != after and option.name not in _FILES:
-            (live if option.live else restart).append(option.name)
+        name = option.name
+        if name in _FILES:
+            continue
+        before = present.values.get(name, option.default)
+        after = following.values.get(name, option.default)
+        is_another = before != after
+        if is_another or present.contents.get(name) != following.contents.get(name):
+            waits = (is_another and not option.live) or option.within in restart
+            (restart if waits else live).append(name)
     # With or without a file.
     if present.headers != following.headers and "header" not in live:
         live.append("header")
-    tokens = [None if side.relay is None else side.relay.token for side in (present, following)]
-    if tokens[0] != tokens[1] and "listen" not in restart:
+    relays = present.relay, following.relay
+    if relays[0] is not None and relays[1] is not None and relays[0].token != relays[1].token:
         live.append("token")
     return Changes(tuple(live), tuple(restart))

@@ -51,6 +51,7 @@ class StatusService(Service):
     @param endpoint: where to listen.
     @param reactor: keeps the time of samples and timeouts.
     @param min_ready: how many open connections C{/readyz} wants.
+    @ivar min_ready: the same; it may be changed.
     @param relay: the relay that lets local clients use the pool, to show that, too; C{None} without
         one.
     @param hosts: other host names to answer to on a loopback address, as those of a reverse proxy.
@@ -71,7 +72,7 @@ class StatusService(Service):
     ) -> None:
         self._pool = pool
         self._endpoint = endpoint
-        self._min_ready = min_ready
+        self.min_ready = min_ready
         self._relay = relay
         self._hosts = hosts
         self._only_local = False
@@ -174,8 +175,8 @@ class StatusService(Service):
     def _answer_ready(self, request: Request) -> Answer:
         open_now, total = self._pool.open_connections, self._pool.total_connections
         return Answer(
-            f"{open_now} of {total} connections are open, at least {self._min_ready} wanted\n",
-            200 if open_now >= self._min_ready else 503,
+            f"{open_now} of {total} connections are open, at least {self.min_ready} wanted\n",
+            200 if open_now >= self.min_ready else 503,
         )
 
     def _answer_stats(self, request: Request) -> Answer:
