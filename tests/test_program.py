@@ -39,12 +39,17 @@ class Reactor(MemoryReactorClock):
         super().__init__()  # type: ignore[no-untyped-call]
         self.hasStopped = False  # Twisted 24.7 says that it has, before it runs
         self._taken = taken
+        self.ports: list[Port] = []
 
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
         if port in self._taken:
             raise CannotListenError(interface, port, OSError("in use"))
         super().listenTCP(port, factory, backlog, interface)  # type: ignore[no-untyped-call]
-        return Port(interface)
+        self.ports.append(Port(interface))
+        return self.ports[-1]
+
+    def iterate(self, delay: float = 0) -> None:
+        self.advance(delay)
 
 
 class InMemory(Program):
@@ -165,12 +170,18 @@ def test_a_port_in_use_ends_the_program_under_twistd(lines: list[str]) -> None:
 def test_a_port_in_use_is_told_to_who_has_started_a_daemon(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As a daemon, twistd hands an error on to the process that waits; there is no traceback."""
+    """
+    As a daemon, twistd hands an error on to the process that waits; there is no traceback, and what
+    listens already stops to.
+    """
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    program = InMemory(Reactor(9000), Source({"url": ["ws://h/"], "listen": "tcp:9000"}))
+    reactor: Any = Reactor(9100)
+    said: dict[str, Any] = {"url": ["ws://h/"], "listen": "tcp:9000", "http": "tcp:9100"}
+    program = InMemory(reactor, Source(said))
     program.daemon = True
-    with pytest.raises(CannotStart, match=r"^listen: Couldn't listen on 127\.0\.0\.1:9000: in use"):
+    with pytest.raises(CannotStart, match=r"^http: Couldn't listen on 127\.0\.0\.1:9100: in use"):
         program.privilegedStartService()
+    assert [port.listening for port in reactor.ports] == [False]
     sys.excepthook(CannotStart, CannotStart("text"), None)
     assert capsys.readouterr().err == ""
 

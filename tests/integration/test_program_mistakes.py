@@ -12,7 +12,7 @@ import pytest
 from .deadline import within
 from .listening import listening, unused_port
 from .recording_upstream import Upstream
-from .service_programs import RUNNERS, local_client, run, running
+from .service_programs import RUNNERS, TWISTD, local_client, run, running
 
 pytestmark = pytest.mark.integration
 
@@ -43,6 +43,20 @@ async def test_it_does_not_start_where_the_port_is_in_use(runner: str, option: s
     (line,) = [line for line in failed.log.splitlines() if "critical" in line]
     assert re.search(rf"{option}: .*127\.0\.0\.1:{server.port}.*Address already in use", line)
     assert "Traceback" not in failed.log
+
+
+@within(60)
+async def test_a_daemon_that_does_not_start_leaves_nothing(tmp_path: Path) -> None:
+    """The relay's socket is there already when the other port is found to be in use."""
+    async with listening(Upstream()) as server:
+        failed = await run(
+            *(*TWISTD[:2], f"--pidfile={tmp_path / 'pid'}", f"--logfile={tmp_path / 'log'}"),
+            *("wsmultipool", "--url", server.url, "--http", f"tcp:{server.port}"),
+            *("--listen", f"unix:{tmp_path / 'socket'}"),
+        )
+    assert failed.status == 1
+    assert f"http: Couldn't listen on 127.0.0.1:{server.port}" in failed.log
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
 @within(60)

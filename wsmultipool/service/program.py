@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 
 from ..errors import FlushTimeout, PoolClosed, PoolError, PoolExhausted
 from ..pool import ReconnectingPoolFactory
@@ -30,6 +30,7 @@ from .reloading import changes
 from .server_endpoint import ServerEndpoint
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IListeningPort
     from twisted.python.failure import Failure
 
     from ..wamp import PoolComponent
@@ -86,6 +87,7 @@ class Program(Service):
         # Autobahn looks at it whenever it joins.
         self._authentication = _authentication(configuration)
         self._endpoints: dict[str, ServerEndpoint] = {}
+        self._ports: list[IListeningPort] = []
         self._is_listening = False
         self._is_ending = False
         self.pool = self._build(self._build_pool, configuration)
@@ -171,6 +173,10 @@ class Program(Service):
         """
         if self._listen() or not self.daemon:
             return
+        for port in self._ports:
+            maybeDeferred(port.stopListening)
+        # The reactor takes the sockets of unix away, and will not run.
+        self._reactor.iterate()
         # It goes to the other process, which shows it.  The log has it already, and needs no more.
         sys.excepthook = lambda *_: None
         raise CannotStart(self._reason)
@@ -210,7 +216,9 @@ class Program(Service):
             self._is_listening = True
             for service, name in ((self.relay, "listen"), (self.web, "http")):
                 if service is not None:
-                    service.listen().addErrback(self._can_not_listen, name)
+                    service.listen().addCallbacks(
+                        self._ports.append, self._can_not_listen, errbackArgs=(name,)
+                    )
         return not self.status
 
     def _can_not_listen(self, failure: Failure, name: str) -> None:
