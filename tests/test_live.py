@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 
-from wsmultipool.service.live import MOST_WATCHERS
+from wsmultipool.service.live import MOST_SECONDS_BEHIND, MOST_WATCHERS
 
 from .http_requests import Connection
 from .status_pages import Shown
@@ -106,6 +106,29 @@ def test_a_browser_that_does_not_read_is_sent_nothing() -> None:
     assert len(changes(other)) > 10
     connection.close()
     other.close()
+    shown.close()
+
+
+def test_a_browser_that_reads_no_more_is_given_up() -> None:
+    """It takes a place, of which there are few; one that reads now and then keeps its own."""
+    shown = Shown()
+    stuck, slow = watching(shown), watching(shown)
+    for connection in (stuck, slow):
+        connection.transport.producer.pauseProducing()
+    shown.memory.advance(MOST_SECONDS_BEHIND)
+    assert [each.connected for each in (stuck, slow)] == [True, True]
+    slow.transport.producer.resumeProducing()
+    shown.memory.advance(1)
+    slow.transport.producer.pauseProducing()
+    shown.memory.advance(1)
+    shown.memory.advance(MOST_SECONDS_BEHIND - 1)
+    assert [each.connected for each in (stuck, slow)] == [False, True]
+    others = [watching(shown) for _ in range(MOST_WATCHERS - 1)]
+    assert all(changes(connection) for connection in others)
+    shown.memory.advance(2)
+    assert not slow.connected
+    for connection in others:
+        connection.close()
     shown.close()
 
 
