@@ -219,7 +219,15 @@ def test_source_of_a_command_line_and_a_file(tmp_path: Path) -> None:
     [
         ({"url": ["ws://user:word@h/"]}, "--url"),
         ({"url": ["ws://h/?token"]}, "--url"),
-        ({"url": [URL], "header": ["authorization: x"]}, "--header"),
+        *(
+            ({"url": [URL], "header": [f"{name}: word"]}, "--header")
+            for name in (
+                *("authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "apikey"),
+                *("X-Auth", "X_Access_Token", "X-AuthToken", "Client-Secret", "X-Session-Id"),
+                *("X-Password", "X-Credentials"),
+            )
+        ),
+        ({"url": [URL], "header": ["Cookie: word", "X-Token: word"]}, "--header"),
         ({"url": [URL], "proxy": "http://user:word@h/"}, "--proxy"),
     ],
 )
@@ -233,7 +241,8 @@ def test_secrets_on_the_command_line_are_warned_of(said: Values, flag: str) -> N
 def test_what_is_no_secret_is_not_warned_of(tmp_path: Path) -> None:
     """There are no warnings to get used to: neither of options nor of files that only one reads."""
     files = [secret_file(tmp_path, "Authorization: secret")]
-    said: Values = {"url": [URL], "header": ["X-A: 1"], "proxy": "http://h/", "header_file": files}
+    plain = ["X-A: 1", "X-Author: me", "X-Keyword: a", "Accept-Language: en"]
+    said: Values = {"url": [URL], "header": plain, "proxy": "http://h/", "header_file": files}
     source = Source(said)
     assert source.read().warnings == ()
 

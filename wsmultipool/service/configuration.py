@@ -9,6 +9,7 @@ it again, as SIGHUP does, gives another L{Configuration} to compare with the pre
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -32,8 +33,12 @@ _WAMP_NAMES = (
 )
 _RELAY_FILES = ("token_file", "client_ca")
 TLS_NAMES = ("ca", "cert", "key", "server_name", "insecure")
-# Headers that carry a secret by their nature.
-_SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization"}
+# Names of headers with a word that ends like this have a secret for their value, as far as one can
+# tell: Authorization, X-Api-Key, X-AuthToken, X-Session-Id.
+_SECRET_HEADER = re.compile(
+    r"(auth|authorization|token|key|secret|cookie|password|session|credentials?)(?![a-z0-9])",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Source:
         return Configuration.of(values, tuple(self._warnings(values)))
 
     def _warnings(self, values: Values) -> Iterator[str]:
-        for name in _with_secrets(self.said):
+        for name in dict.fromkeys(_with_secrets(self.said)):
             yield (
                 f"{BY_NAME[name].flag} has a secret in it, which everybody on this machine can see"
                 " in the list of processes: put it into a file"
@@ -345,7 +350,7 @@ def _tls(values: Values, secure: bool) -> TLSOptions | None:
 def _with_secrets(values: Values) -> Iterator[str]:
     """Say which values have a secret in them, as far as one can tell."""
     for line in _several(values, "header"):
-        if header_of(line, "header")[0].lower() in _SECRET_HEADERS:
+        if _SECRET_HEADER.search(header_of(line, "header")[0]):
             yield "header"
     for url in _several(values, "url"):
         parsed = _checked(ServerURL.parse, url)
