@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsmultipool.service.endpoint_string import parts_of, tls_files_of
+from wsmultipool.service.endpoint_string import parts_of, tls_files_of, unix_socket_of
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,18 @@ def test_parts(description: str, kind: str, arguments: dict[str, str]) -> None:
 def test_files_of_tls(description: str, files: tuple[str, ...]) -> None:
     """The key comes first, wherever it stands."""
     assert tls_files_of(description) == files
+
+
+@pytest.mark.parametrize(
+    ("description", "path"),
+    [
+        ("unix:/run/relay.sock:mode=660", "/run/relay.sock"),
+        ("unix:address=/run/relay.sock", "/run/relay.sock"),
+        ("haproxy:unix:/run/relay.sock", "/run/relay.sock"),
+        ("tcp:9000", None),
+        ("unix", None),
+    ],
+)
+def test_socket_of_unix(description: str, path: str | None) -> None:
+    """Other endpoints have none."""
+    assert unix_socket_of(description) == path

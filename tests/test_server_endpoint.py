@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from socket import AF_UNIX, socket
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -156,6 +158,18 @@ def test_without_tls_there_is_nothing_to_read() -> None:
     listening.endpoint.reread()()
     ((port, _, _, interface),) = listening.reactor.tcpServers
     assert (port, interface) == (9000, "127.0.0.1")
+
+
+def test_a_socket_that_was_left_behind() -> None:
+    """It is out of the way before Twisted wants its place."""
+    with TemporaryDirectory() as directory:
+        path = Path(directory, "socket")
+        with socket(AF_UNIX) as left:
+            left.bind(str(path))
+            left.listen()
+        listening = Listening(f"unix:{path}:mode=660")
+        assert not path.exists()
+        assert len(listening.reactor.unixServers) == 1
 
 
 @pytest.mark.parametrize("kind", ["missing", "directory", "key", "text", "octets"])

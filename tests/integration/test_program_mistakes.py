@@ -4,6 +4,7 @@ The service as a program: where it does not begin, and what it never shows.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -57,6 +58,29 @@ async def test_a_daemon_that_does_not_start_leaves_nothing(tmp_path: Path) -> No
     assert failed.status == 1
     assert f"http: Couldn't listen on 127.0.0.1:{server.port}" in failed.log
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
+@within(60)
+async def test_a_socket_that_was_left_behind_is_no_obstacle(tmp_path: Path) -> None:
+    """A relay that was killed starts again, though the process that its lock names is alive."""
+    url, listen = f"ws://127.0.0.1:{unused_port()}/", f"unix:{tmp_path / 'socket'}"
+    arguments = [*RUNNERS["relay"], "--url", url, "--listen", listen]
+    async with running(*arguments) as program:
+        await program.wrote("listens on")
+        # In a container it would be the number of the next one.
+        lock = tmp_path / "socket.lock"
+        lock.unlink()
+        lock.symlink_to(str(os.getpid()))
+        second = await run(*arguments)
+        assert second.status == 1
+        assert "Cannot acquire lock" in second.log
+        program.signal("KILL")
+        await program.ended()
+    assert lock.is_symlink()
+    async with running(*arguments) as program:
+        await program.wrote("no connection could be made")
+        program.signal("TERM")
+        assert await program.ended() == 0, program.log
 
 
 @within(60)

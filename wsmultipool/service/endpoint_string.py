@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["parts_of", "tls_files_of"]
+__all__ = ["parts_of", "tls_files_of", "unix_socket_of"]
 
 # Those of ssl: that name files, and which positional argument each may be.
 _FILES = {"privateKey": "1", "certKey": "2", "extraCertChain": "6", "dhParameters": "7"}
@@ -53,6 +53,19 @@ def tls_files_of(description: str) -> tuple[str, ...]:
     return tuple(
         path for path in (named.pop("privateKey") or _DEFAULT_KEY, *named.values()) if path
     )
+
+
+def unix_socket_of(description: str) -> str | None:
+    """
+    Find the path of the socket of an endpoint.
+
+    @return: C{None} if it is not C{unix:}, or one of those inside C{haproxy:}.
+    @since: 0.1.0
+    """
+    kind, arguments = parts_of(description)
+    if kind == "haproxy":
+        return unix_socket_of(description.partition(":")[2])
+    return arguments.get("address") or arguments.get("0") if kind == "unix" else None
 
 
 def _split(text: str, separator: str, most: int) -> list[str]:

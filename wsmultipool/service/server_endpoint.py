@@ -18,8 +18,9 @@ from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from .config_file import read_text
-from .endpoint_string import tls_files_of
+from .endpoint_string import tls_files_of, unix_socket_of
 from .option_values import ConfigurationError
+from .stale_socket import remove_stale_socket
 
 if TYPE_CHECKING:
     from OpenSSL.SSL import Context
@@ -56,11 +57,14 @@ class ServerEndpoint:
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
         """
-        Listen.
+        Listen; at a unix socket that a process has left behind which was killed, take its place.
 
         @return: a Deferred that fires with the port, or fails as Twisted's endpoints do.
         @since: 0.1.0
         """
+        path = unix_socket_of(self._description)
+        if path is not None:
+            remove_stale_socket(path)
         return self._endpoint.listen(protocolFactory)
 
     def reread(self) -> Callable[[], None]:
