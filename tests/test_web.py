@@ -15,7 +15,7 @@ from twisted.application.service import IService
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
 from twisted.logger import capturedLogs, eventAsText
 from zope.interface.verify import verifyObject
 
@@ -363,6 +363,20 @@ def test_a_port_in_use_at_the_start_is_logged() -> None:
     assert any("The status page can't be had: " in (eventAsText(event)) for event in events)
     memory.result(service.stopService())
     memory.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "text"), [(EVERYWHERE, "0.0.0.0:8080"), (UNIXAddress(b"/run/web"), "a unix socket")]
+)
+def test_it_says_where_it_listens(address: IAddress, text: str) -> None:
+    """An operator reads in the log where the page is."""
+    with capturedLogs() as events:
+        shown = Shown(ServerEndpoint(address))
+    wanted = f"The status page of memory.test listens on {text}"
+    assert wanted in [
+        eventAsText(each, includeTimestamp=False, includeSystem=False) for each in events
+    ]
+    shown.close()
 
 
 def test_stopping_before_it_listens_gives_that_up() -> None:

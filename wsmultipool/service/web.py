@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
+from .access import exposure_of_address
 from .connections import ServerConnections
 from .exposition import Exposition
 from .hosts import is_local, may_be_called
@@ -115,7 +116,10 @@ class StatusService(Service):
     def _began_to_listen(self, port: IListeningPort) -> IListeningPort:
         self._port = port
         self._only_local = is_local(port.getHost())
-        self._log.info("The status page is at {address}", address=port.getHost())
+        where = exposure_of_address(port.getHost()).where
+        self._log.info(
+            "The status page of {pool} listens on {where}", pool=self._pool.name, where=where
+        )
         return port
 
     def _did_not_listen(self, failure: Failure) -> Failure:
