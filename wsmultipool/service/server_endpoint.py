@@ -53,7 +53,10 @@ class ServerEndpoint:
         if tls_files_of(description):
             self._certificates = _Certificates(self._read())
             reactor = _WithListenSSL(self._listener(reactor))
-        self._endpoint = self._parsed(reactor)
+        try:
+            self._endpoint = self._parsed(reactor)
+        except Exception as error:
+            raise self._mistake(error) from None
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
         """
@@ -87,11 +90,10 @@ class ServerEndpoint:
         def keep(port: int, factory: object, contexts: IOpenSSLContextFactory, **_: Any) -> None:
             made.append(contexts)
 
-        self._parsed(_WithListenSSL(keep)).listen(Factory())
         try:
+            self._parsed(_WithListenSSL(keep)).listen(Factory())
             context = made[0].getContext()
         except Exception as error:
-            # OpenSSL's errors have no common base with anything.
             raise self._mistake(error) from None
         if self._client_ca is not None:
             _demand_certificate(context, self._client_ca)
@@ -105,14 +107,10 @@ class ServerEndpoint:
         return listen
 
     def _parsed(self, reactor: Any) -> IStreamServerEndpoint:
-        try:
-            return cast(IStreamServerEndpoint, serverFromString(reactor, self._description))
-        except Exception as error:
-            # Every kind has errors of its own.
-            raise self._mistake(error) from None
+        return cast(IStreamServerEndpoint, serverFromString(reactor, self._description))
 
     def _mistake(self, error: Exception) -> ConfigurationError:
-        # OpenSSL's errors say nothing by themselves.
+        # Every kind of endpoint has errors of its own, and OpenSSL's have no text.
         text = " ".join(str(error).split()) or type(error).__name__
         return ConfigurationError(f"{self._name}: {self._description!r}: {text}")
 
