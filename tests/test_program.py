@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from OpenSSL import SSL
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublisher
@@ -305,15 +306,19 @@ def test_reloading_reads_the_certificates_of_ports(tmp_path: Path, lines: list[s
     config = write(tmp_path / "config", said)
     program = started(config)
     ports = [server[2] for server in program._reactor.sslServers]
-    before = [contexts.getContext() for contexts in ports]
+
+    def contexts() -> list[SSL.Context]:
+        return [creator.serverConnectionForTLS(None).get_context() for creator in ports]
+
+    before = contexts()
     Path(shown.certificate_file).write_bytes(Path(new.certificate_file).read_bytes())
     program.reload()
-    assert [contexts.getContext() for contexts in ports] == before
+    assert contexts() == before
     assert lines.pop().startswith("error: Nothing is changed, as there is a mistake: ")
     Path(shown.key_file).write_bytes(Path(new.key_file).read_bytes())
     program.reload()
     assert lines == ["info: Changed: listen, http"]
-    assert not {contexts.getContext() for contexts in ports} & set(before)
+    assert not set(contexts()) & set(before)
     stop(program)
 
 

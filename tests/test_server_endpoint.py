@@ -4,6 +4,7 @@ Tests for L{wsmultipool.service.server_endpoint}, with TLS handshakes in memory.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from socket import AF_UNIX, socket
@@ -12,8 +13,10 @@ from typing import Any
 
 import pytest
 from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
+from zope.interface.verify import verifyObject
 
 from wsmultipool.service.option_values import ConfigurationError
 from wsmultipool.service.server_endpoint import ServerEndpoint
@@ -46,11 +49,14 @@ class Listening:
         self.endpoint = ServerEndpoint(self.reactor, "listen", description, client_ca)
         self.endpoint.listen(Factory())
 
-    def certificate_shown(self, authority: Authority, shown: Issued | None = None) -> int:
+    def certificate_shown(
+        self, authority: Authority, shown: Issued | None = None, offered: Sequence[bytes] = ()
+    ) -> int:
         """
         Connect, and go through the TLS handshake.
 
         @param shown: the client's certificate.
+        @param offered: the application protocols that the client can speak.
         @return: the serial number of the server's.
         @raise SSL.Error: one side does not want the other.
         """
@@ -60,13 +66,17 @@ class Listening:
         if shown is not None:
             context.use_certificate_file(shown.certificate_file)
             context.use_privatekey_file(shown.key_file)
-        ((_, _, contexts, _, _),) = self.reactor.sslServers
-        client, server = SSL.Connection(context, None), SSL.Connection(contexts.getContext(), None)
+        if offered:
+            context.set_alpn_protos(list(offered))
+        ((_, _, creator, _, _),) = self.reactor.sslServers
+        assert verifyObject(IOpenSSLServerConnectionCreator, creator)
+        client, server = SSL.Connection(context, None), creator.serverConnectionForTLS(None)
         client.set_connect_state()
         server.set_accept_state()
         # Without a certificate of its own, a client of TLS 1.3 believes that all is well.
         while not (_is_done(client, server) & _is_done(server, client)):
             pass
+        self.agreed_on = client.get_alpn_proto_negotiated()
         certificate = client.get_peer_certificate(as_cryptography=True)
         assert certificate is not None
         return certificate.serial_number
@@ -99,6 +109,18 @@ def test_tls(authority: Authority, front: str) -> None:
     assert listening.certificate_shown(authority) == serial_number(issued)
     ((port, _, _, backlog, interface),) = listening.reactor.sslServers
     assert (port, backlog, interface) == (9443, 7, "10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("offered", "agreed_on"), [((b"h2", b"http/1.1"), b"http/1.1"), ((b"h2",), b""), ((), b"")]
+)
+def test_clients_may_ask_for_a_protocol(
+    authority: Authority, offered: Sequence[bytes], agreed_on: bytes
+) -> None:
+    """Browsers do; there is HTTP/1.1, and nobody is sent away for wanting something else."""
+    listening = Listening(ssl(authority.issue("relay.test")))
+    listening.certificate_shown(authority, offered=offered)
+    assert listening.agreed_on == agreed_on
 
 
 def test_clients_must_show_a_certificate(authority: Authority, tmp_path: Path) -> None:

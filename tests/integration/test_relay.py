@@ -13,6 +13,7 @@ from urllib.request import urlopen
 import pytest
 from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
+from twisted.internet.ssl import CertificateOptions
 from twisted.internet.threads import deferToThread
 
 from .certificates import Authority
@@ -75,8 +76,11 @@ async def test_clients_over_tls(authority: Authority, start: Start, start_pool: 
     """A relay may listen on TLS; who comes by HTTP gets its answer there as well."""
     server = await start(websockets_server())
     pool, _ = start_pool(server.url)
-    issued = authority.issue("127.0.0.1")
-    endpoint = SSL4ServerEndpoint(reactor, 0, issued.private.options(), interface="127.0.0.1")
+    private = authority.issue("127.0.0.1").private
+    options = CertificateOptions(
+        private.privateKey.original, private.original, acceptableProtocols=[b"http/1.1"]
+    )
+    endpoint = SSL4ServerEndpoint(reactor, 0, options, interface="127.0.0.1")
     relay = await start(relaying(pool, endpoint))
     url = f"wss://127.0.0.1:{relay.port}/"
     assert await run_websockets(url=url, authority=authority.file) == ECHOED

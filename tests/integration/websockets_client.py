@@ -24,6 +24,8 @@ async def talk(options: dict[str, Any]) -> dict[str, Any]:
     arguments: dict[str, Any] = {"additional_headers": options.get("headers"), "proxy": None}
     if "authority" in options:
         arguments["ssl"] = ssl.create_default_context(cafile=options["authority"])
+        # As browsers and other clients do.
+        arguments["ssl"].set_alpn_protocols(["http/1.1"])
         if "shown" in options:
             arguments["ssl"].load_cert_chain(*options["shown"])
     if "unix" in options:

@@ -13,7 +13,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IOpenSSLContextFactory, IStreamServerEndpoint
+from twisted.internet.interfaces import (
+    IOpenSSLContextFactory,
+    IOpenSSLServerConnectionCreator,
+    IStreamServerEndpoint,
+)
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
@@ -23,11 +27,13 @@ from .option_values import ConfigurationError
 from .stale_socket import remove_stale_socket
 
 if TYPE_CHECKING:
-    from OpenSSL.SSL import Context
+    from OpenSSL.SSL import Connection, Context
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 __all__ = ["ServerEndpoint"]
+
+_HTTP = b"http/1.1"
 
 
 @implementer(IStreamServerEndpoint)
@@ -95,6 +101,7 @@ class ServerEndpoint:
             context = made[0].getContext()
         except Exception as error:
             raise self._mistake(error) from None
+        _agree_on_http(context)
         if self._client_ca is not None:
             _demand_certificate(context, self._client_ca)
         return context
@@ -129,7 +136,7 @@ class _WithListenSSL:
         return self._listen(port, factory, contextFactory, **how)
 
 
-@implementer(IOpenSSLContextFactory)
+@implementer(IOpenSSLServerConnectionCreator)
 class _Certificates:
     """
     What a TLS port is to show, and to demand, now: Twisted asks for every connection.
@@ -141,8 +148,23 @@ class _Certificates:
     def use(self, context: Context) -> None:
         self._context = context
 
-    def getContext(self) -> Context:
-        return self._context
+    def serverConnectionForTLS(self, tlsProtocol: object) -> Connection:
+        from OpenSSL.SSL import Connection
+
+        return Connection(self._context, None)
+
+
+def _agree_on_http(context: Context) -> None:
+    """
+    Let clients in that ask for an application protocol (RFC 7301), as browsers do: Twisted, as of
+    26.4, fails with all of them unless it is told which.
+    """
+    from OpenSSL.SSL import NO_OVERLAPPING_PROTOCOLS
+
+    def choose(_: object, offered: list[bytes]) -> Any:
+        return _HTTP if _HTTP in offered else NO_OVERLAPPING_PROTOCOLS
+
+    context.set_alpn_select_callback(choose)
 
 
 def _demand_certificate(context: Context, path: str) -> None:
