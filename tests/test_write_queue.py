@@ -468,6 +468,15 @@ def test_a_connection_that_is_lost_is_found_out_by_the_reactor() -> None:
     assert listener.reported() == [("queued",)]
 
 
+def test_what_is_written_after_the_end_goes_nowhere() -> None:
+    """As with any transport of Twisted, of which the socket is gone then."""
+    transport = Socket(room=100)
+    frames, _ = queue_on(transport)
+    transport.connected = 0
+    write(frames, b"frame")
+    assert (transport.sent, transport.polled) == (b"", False)
+
+
 def test_a_transport_that_is_closing_is_left_alone() -> None:
     """Then it is the reactor which has to hear that everything was written."""
     transport = Socket(room=100)

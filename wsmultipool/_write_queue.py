@@ -184,7 +184,7 @@ class WriteQueue:
 
     def _write(self, data: bytes) -> None:
         transport = self._transport
-        if self._is_socket and not (self.paused or transport.disconnecting):
+        if self._is_socket and transport.connected and not (self.paused or transport.disconnecting):
             # Twisted would keep it and ask the poller first, though nearly always there is room.
             if not self._backed_up and len(data) <= transport.SEND_LIMIT:
                 sent = transport.writeSomeData(data)
