@@ -65,6 +65,7 @@ TESTS = {
         "test_fragments.py",
         "test_overflow.py",
         "test_rest.py",
+        "test_runs.py",
         "test_sending.py",
     ],
     "_losses": [

@@ -142,7 +142,7 @@ def test_messages_of_one_size_are_framed_together(size: int, count: int, is_bina
     """Whatever way is taken for many of them, each frame is one as if it were alone."""
     count = min(count, 1 + 500_000 // (size + 1))
     payloads = [bytes([number + 32]) * size for number in range(count)]
-    octets = encode_messages([(payload, is_binary, None, None) for payload in payloads])
+    octets = encode_messages([(payload, is_binary, None, None, None) for payload in payloads])
     read = decode_all(octets, [size] * count)
     opcode = BINARY if is_binary else TEXT
     assert [(kind, payload) for kind, payload, _ in read] == [(opcode, p) for p in payloads]
@@ -153,7 +153,7 @@ def test_messages_of_one_size_are_framed_together(size: int, count: int, is_bina
 @given(st.lists(st.tuples(st.text(max_size=70).map(str.encode), st.booleans())))
 def test_messages_of_any_kind_are_framed_together(messages: list[tuple[bytes, bool]]) -> None:
     """Text and binary, short and long, in the order given; none at all, too."""
-    octets = encode_messages([(payload, binary, 0, None) for payload, binary in messages])
+    octets = encode_messages([(payload, binary, 0, None, None) for payload, binary in messages])
     read = decode_all(octets, [len(payload) for payload, _ in messages])
     expected = [(BINARY if binary else TEXT, payload) for payload, binary in messages]
     assert [(kind, payload) for kind, payload, _ in read] == expected

@@ -4,6 +4,7 @@ The life of one connection where endpoints, hooks and wires behave in ways that 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -142,6 +143,12 @@ class HandMadeWire(Protocol):
         self.send_message(to_message(plain))
 
     send_confirmed = send_plain
+
+    def send_run(self, run: Iterable[PlainMessage]) -> int:
+        messages = list(map(to_message, run))
+        for message in messages:
+            self.send_message(message)
+        return len(messages)
 
     def send_ping(self, payload: bytes) -> None:
         self.calls.append("ping")

@@ -104,14 +104,15 @@ def test_cancelling_the_deferred_of_a_confirmed_message_withdraws_it() -> None:
 
 def test_a_plain_message_keeps_its_place() -> None:
     """What comes back from a lost connection goes before what was accepted after it."""
-    message = to_message((b"payload", False, 7, None))
+    message = to_message((b"payload", False, 7, None, "a key"))
     assert (message.payload, message.is_binary, message.sequence) == (b"payload", False, 7)
+    assert message.key == "a key"
     assert message.is_for_pool
 
 
 def test_a_plain_message_without_a_place_is_one_for_many() -> None:
     """No other connection takes over what a broadcast has given to each."""
-    message = to_message((b"payload", True, None, None))
+    message = to_message((b"payload", True, None, None, None))
     assert (message.payload, message.is_binary, message.is_for_pool) == (b"payload", True, False)
 
 
@@ -119,10 +120,11 @@ def test_a_plain_message_without_a_place_is_one_for_many() -> None:
 def test_a_plain_message_to_be_confirmed_waits_on(deliveries: int) -> None:
     """Its Deferred goes with it, and withdraws it when it is cancelled."""
     confirmation = Confirmation()
-    message = to_message((b"payload", False, 7, confirmation), deliveries)
+    message = to_message((b"payload", False, 7, confirmation, "a key"), deliveries)
     assert message.confirm
     assert (message.payload, message.is_binary, message.sequence) == (b"payload", False, 7)
     assert (message.was_taken, message.deliveries) == (True, deliveries)
+    assert message.key == "a key"
     assert message.deferred is confirmation
     assert confirmation.message is message
 
@@ -132,11 +134,11 @@ def test_of_a_plain_message_that_was_cancelled_nobody_hears_more() -> None:
     confirmation = Confirmation()
     confirmation.addErrback(lambda failure: failure.trap(CancelledError))
     confirmation.cancel()
-    message = to_message((b"payload", True, 7, confirmation))
+    message = to_message((b"payload", True, 7, confirmation, None))
     assert (message.deferred, confirmation.message) == (None, None)
 
 
 def test_the_size_of_a_message_is_that_of_its_payload() -> None:
     """In either form."""
-    assert payload_size((b"12345", True, 1, None)) == 5
+    assert payload_size((b"12345", True, 1, None, None)) == 5
     assert payload_size(ConfirmedMessage(b"123", True)) == 3

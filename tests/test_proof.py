@@ -55,11 +55,11 @@ class Wire:
 
     def plain(self) -> AnyMessage:
         """Queue a message of which nothing special is asked."""
-        return self.take((b"plain", True, 1, None))
+        return self.take((b"plain", True, 1, None, None))
 
     def confirmed(self, payload: bytes) -> AnyMessage:
         """Queue a message of which nothing but a confirmation is asked."""
-        return self.take((payload, True, 1, Confirmation()))
+        return self.take((payload, True, 1, Confirmation(), None))
 
     def special(self, payload: bytes) -> Message:
         """Queue one of which more is asked."""
@@ -198,7 +198,7 @@ def test_what_nobody_knows_of_is_returned_at_the_end() -> None:
     wire.write()
     wire.proof.proved(mark)
     confirmation = Confirmation()
-    wire.take((b"1", False, 7, confirmation))
+    wire.take((b"1", False, 7, confirmation, None))
     special = wire.special(b"22")
     wire.plain()
     wire.write()

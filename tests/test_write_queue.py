@@ -4,6 +4,7 @@ Tests for L{wsmultipool._write_queue}.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -18,7 +19,7 @@ from zope.interface.verify import verifyObject
 from wsmultipool._confirmation import Confirmation
 from wsmultipool._message_kinds import ConfirmedMessage, SharedMessage
 from wsmultipool._write_queue import Entry, WriteQueue
-from wsmultipool.messages import Message
+from wsmultipool.messages import Message, PlainMessage
 
 from .support import Listener, Transport, message
 
@@ -112,7 +113,7 @@ def test_the_listener_hears_which_messages_were_written() -> None:
     first, second = message(b"a"), message(b"bb")
     frames.add_message(first)
     frames.add(b"ping")
-    frames.add_plain((b"plain", True, 1, None))
+    frames.add_plain((b"plain", True, 1, None, None))
     frames.add_message(second)
     listener.reported()
     assert frames.messages == 3
@@ -121,8 +122,8 @@ def test_the_listener_hears_which_messages_were_written() -> None:
     assert listener.reported() == [("writes", 3, 8, 0), ("wrote", [first, second])]
     frames.flush()
     assert listener.reported() == []
-    frames.add_plain((b"plain", True, 2, None))
-    frames.add_plain((b"text", False, 3, None))
+    frames.add_plain((b"plain", True, 2, None, None))
+    frames.add_plain((b"text", False, 3, None, None))
     frames.flush()
     assert listener.reported() == [("queued",), ("writes", 2, 9, 0), ("wrote", [])]
 
@@ -131,8 +132,8 @@ def test_messages_to_be_confirmed_are_counted() -> None:
     """While they are queued, and when they are written; in either form."""
     frames, _, listener = queue()
     special = ConfirmedMessage(b"22", True)
-    frames.add_confirmed((b"1", True, 1, Confirmation()))
-    frames.add_plain((b"plain", True, 2, None))
+    frames.add_confirmed((b"1", True, 1, Confirmation(), None))
+    frames.add_plain((b"plain", True, 2, None, None))
     frames.add_message(special)
     frames.add_message(message(b"4444"))
     assert (frames.confirmed, frames.messages) == (2, 4)
@@ -140,7 +141,7 @@ def test_messages_to_be_confirmed_are_counted() -> None:
     assert (frames.confirmed, frames.messages) == (0, 0)
     reports = listener.reported()
     assert reports[:2] == [("queued",), ("writes", 4, 12, 2)]
-    frames.add_confirmed((b"1", True, 3, Confirmation()))
+    frames.add_confirmed((b"1", True, 3, Confirmation(), None))
     frames.take_unwritten()
     assert frames.confirmed == 0
 
@@ -163,16 +164,55 @@ def test_messages_not_written_can_be_taken_back() -> None:
 def test_plain_messages_can_wait_for_another_connection_after_all() -> None:
     """Taken back, each is a message with its place in the order; a broadcast stays what it is."""
     frames, _, _ = queue()
-    frames.add_plain((b"binary", True, 7, None))
-    frames.add_plain((b"text", False, 8, None))
-    frames.add_plain((b"on all connections", True, None, None))
+    frames.add_plain((b"binary", True, 7, None, None))
+    frames.add_plain((b"text", False, 8, None, "a key"))
+    frames.add_plain((b"on all connections", True, None, None, None))
     binary, text, shared = frames.take_unwritten()
     assert (binary.payload, binary.is_binary, binary.sequence) == (b"binary", True, 7)
     assert (text.payload, text.is_binary, text.sequence) == (b"text", False, 8)
+    assert (binary.key, text.key) == (None, "a key")
     assert binary.is_for_pool
     assert text.is_for_pool
     assert isinstance(shared, SharedMessage)
     assert shared.payload == b"on all connections"
+
+
+def run_of(*sizes: int) -> Iterator[PlainMessage]:
+    """
+    Plain messages of so many octets.
+    """
+    return iter([(bytes(size), True, number, None, None) for number, size in enumerate(sizes)])
+
+
+def test_a_run_waits_for_the_end_of_the_turn_like_single_messages() -> None:
+    """Several at once are the same as one after the other."""
+    frames, transport, listener = queue()
+    assert frames.add_run(run_of(1, 2, 3)) == 3
+    assert frames.add_run(run_of(4)) == 1
+    assert (frames.messages, frames.unwritten_bytes, transport.written) == (4, 10, [])
+    assert listener.reported() == [("queued",)]
+    frames.flush()
+    assert listener.reported() == [("writes", 4, 10, 0), ("wrote", [])]
+
+
+def test_a_run_ends_with_what_is_written_before_the_end_of_the_turn() -> None:
+    """The transport may be full after that, so the next message is left to who has it."""
+    frames, transport, _ = queue(HIGH_WATER)
+    frames.add_plain((bytes(5536), True, 0, None, None))
+    run = run_of(50_000, 9_999, 1, 7)
+    assert frames.add_run(run) == 3
+    assert [len(data) for data in transport.written] == [65_536]
+    assert next(run)[0] == bytes(7)
+
+
+def test_a_run_ends_with_the_most_messages_that_wait() -> None:
+    """As short ones do."""
+    frames, transport, listener = queue()
+    frames.add(b"ping")
+    listener.reported()
+    assert frames.add_run(run_of(*[1] * 600)) == 511
+    assert listener.reported() == [("writes", 511, 511, 0), ("wrote", [])]
+    assert transport.written == [b"ping" + bytes(511)]
 
 
 def test_much_is_written_before_the_end_of_the_turn() -> None:
@@ -184,7 +224,7 @@ def test_much_is_written_before_the_end_of_the_turn() -> None:
     assert transport.written == [bytes(65535) + b"x"]
     assert frames.unwritten_bytes == 0
     frames.add_message(message(bytes(65535)))
-    frames.add_plain((b"y", True, 1, None))
+    frames.add_plain((b"y", True, 1, None, None))
     assert transport.written[1:] == [bytes(65535) + b"y"]
 
 
@@ -193,7 +233,7 @@ def test_many_messages_are_written_before_the_end_of_the_turn() -> None:
     frames, transport, listener = queue()
     for number in range(512):
         assert transport.written == []
-        frames.add_plain((b"x", True, number, None))
+        frames.add_plain((b"x", True, number, None, None))
     assert transport.written == [b"x" * 512]
     assert listener.reported() == [("queued",), ("writes", 512, 512, 0), ("wrote", [])]
     sent = [message(b"x") for _ in range(512)]
@@ -325,7 +365,7 @@ def test_messages_of_which_no_frames_can_be_made_are_not_lost() -> None:
 
     frames, transport = WriteQueue(fail), Aborted()
     frames.connect(transport, Listener())
-    frames.add_plain((b"large", True, 1, None))
+    frames.add_plain((b"large", True, 1, None, None))
     with pytest.raises(MemoryError):
         frames.flush()
     assert transport.aborted
@@ -517,12 +557,12 @@ def test_a_socket_that_speaks_tls_is_left_alone() -> None:
 def test_what_is_queued_when_a_transport_was_aborted_is_not_lost() -> None:
     """Nothing is written any more, nor counted, and the listener hears that it had better stop."""
     frames, transport, listener = queue()
-    frames.add_plain((b"one", True, 1, None))
+    frames.add_plain((b"one", True, 1, None, None))
     listener.reported()
     frames.stop()
     frames.stop()
     assert listener.reported() == [("paused", 0)]
-    frames.add_plain((b"two" * HIGH_WATER, True, 2, None))
+    frames.add_plain((b"two" * HIGH_WATER, True, 2, None, None))
     frames.flush()
     assert (transport.written, listener.reported()) == ([], [])
     assert [each.payload[:3] for each in frames.take_unwritten()] == [b"one", b"two"]

@@ -50,6 +50,8 @@ from .handshake import UpgradeRequest, UpgradeResponse
 from .interfaces import IWebSocketFactory, IWebSocketWire
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from autobahn.wamp.types import TransportDetails
     from autobahn.websocket.types import ConnectionResponse
     from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
@@ -118,6 +120,9 @@ class PoolProtocol(ReceivingProtocol):
 
     def send_message(self, message: Message) -> None:
         self._queue.add_message(message)
+
+    def send_run(self, run: Iterable[PlainMessage]) -> int:
+        return self._queue.add_run(run)
 
     def _encode(self, entries: list[Entry], others: list[int]) -> bytes:
         """Make the octets to write; see L{WriteQueue}."""

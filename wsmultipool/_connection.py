@@ -24,7 +24,7 @@ from .messages import AnyMessage, Message, PlainMessage, SendData
 from .stats import ConnectionStats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ._fleet import Place
     from ._owner import ConnectionOwner
@@ -250,6 +250,13 @@ class PooledConnection:
         if message.confirm:
             self._receipts.takes(cast("ConfirmedMessage", message))
         self._wire.send_message(message)
+
+    def take_run(self, run: Iterable[PlainMessage]) -> int:
+        """
+        Take messages of which nothing special is asked, one or more, until it writes, as it may not
+        be L{writable} after that; only if it was.  Return how many.
+        """
+        return self._wire.send_run(run)
 
     def barrier(self) -> Deferred[float]:
         """See L{wsmultipool._receipts.Receipts.barrier}."""

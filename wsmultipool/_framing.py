@@ -66,7 +66,7 @@ def encode_messages(messages: Sequence[PlainMessage]) -> bytes:
     """
     if not messages:
         return b""
-    payloads, kinds, _, _ = zip(*messages, strict=True)
+    payloads, kinds, *_ = zip(*messages, strict=True)
     is_binary = kinds[0]
     if len(set(map(len, payloads))) == 1 and kinds.count(is_binary) == len(kinds) > 1:
         header = _masked_header(FIN | BINARY if is_binary else FIN | TEXT, len(payloads[0]))

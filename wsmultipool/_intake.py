@@ -7,8 +7,8 @@ backlog (L{wsmultipool._dispatch}).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from itertools import count
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import count, repeat
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred, DeferredList, fail, succeed
@@ -19,7 +19,7 @@ from ._confirmation import Confirmation
 from ._fragments import FragmentedMessage
 from ._message_kinds import ConfirmedMessage, SharedMessage
 from .errors import BufferFull, FragmentLost, NotConnected, PoolError, QueueOverflow, SendTimeout
-from .messages import Message, SendData
+from .messages import Message, PlainMessage, SendData
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -98,7 +98,7 @@ class Intake:
             return None
         # Python finds an attribute that it is going to call more slowly, unless it is a method.
         take = connection.take_plain
-        take((payload, is_binary, sequence, None))
+        take((payload, is_binary, sequence, None, None))
         return connection.id
 
     def send_confirmed(self, data: SendData) -> Deferred[int] | None:
@@ -125,8 +125,41 @@ class Intake:
         unconfirmed.size += size
         confirmation = Confirmation(self._withdraw_confirmed_it)
         take = connection.take_confirmed
-        take((payload, is_binary, sequence, confirmation))
+        take((payload, is_binary, sequence, confirmation, None))
         return confirmation
+
+    def send_run(self, payloads: Sequence[bytes], is_binary: bool, key: Hashable) -> int:
+        """
+        Send the first of several messages of which nothing else is asked: those that can be sent at
+        once, but no more than until a connection writes, after which others may have a say.
+
+        @param payloads: one or more; UTF-8 unless C{is_binary}.
+        @param key: as of L{send}, but never that of a message in fragments.
+        @return: how many.  If it is 0, nothing was done, and the first is a case for L{send}.
+        """
+        if self.refusal is not None or max(map(len, payloads)) > self._most_bytes:
+            return 0
+        if next(self._sequence) + len(payloads) >= self._rest_at:
+            return 0
+        flags, confirmations, keys = repeat(is_binary), repeat(None), repeat(key)
+        run = zip(payloads, flags, self._sequence, confirmations, keys, strict=False)
+        if key is None:
+            return self._spread(run)
+        _, connection = self._dispatch.place(key)
+        return 0 if connection is None else connection.take_run(run)
+
+    def _spread(self, run: Iterable[PlainMessage]) -> int:
+        """Send each on the connection whose turn it is, while one is writable; return how many."""
+        sent = 0
+        for message in run:
+            if self.refusal is not None or self._backlog.shared:
+                break
+            connection = self._choose()
+            if connection is None:
+                break
+            connection.take_plain(message)
+            sent += 1
+        return sent
 
     def send(
         self,
@@ -214,7 +247,7 @@ class Intake:
         check_flags(compress, mask, True, confirm)
         dispatch = self._dispatch
         connections = dispatch.in_service()
-        plain = (payload, is_binary, None, None)
+        plain = (payload, is_binary, None, None, None)
         shared = None
         if compress is not None or mask is not True or self._options.ws_options.compression:
             shared = SharedMessage(payload, is_binary, compress, mask)

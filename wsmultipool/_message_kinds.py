@@ -62,12 +62,12 @@ def to_message(plain: PlainMessage, deliveries: int = 0) -> Message:
 
     @param deliveries: how often it was written.
     """
-    payload, is_binary, sequence, confirmation = plain
+    payload, is_binary, sequence, confirmation, key = plain
     if sequence is None:
         return SharedMessage(payload, is_binary, None, True)
     if confirmation is None:
-        return Message(payload, is_binary, sequence=sequence)
-    message = ConfirmedMessage(payload, is_binary, sequence=sequence)
+        return Message(payload, is_binary, key=key, sequence=sequence)
+    message = ConfirmedMessage(payload, is_binary, key=key, sequence=sequence)
     message.was_taken = True
     message.deliveries = deliveries
     if not confirmation.called:  # else it was cancelled

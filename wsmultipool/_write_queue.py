@@ -8,7 +8,7 @@ they are, and become frames when they are written.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from twisted.internet.abstract import FileDescriptor
@@ -125,6 +125,28 @@ class WriteQueue:
         """Queue a message of which nothing but a confirmation is asked."""
         self.confirmed += 1
         self.add_plain(plain)
+
+    def add_run(self, run: Iterable[PlainMessage]) -> int:
+        """
+        Queue several such messages, one or more, until that has what is queued written: who has
+        more of them must first see whether there is still room.  Return how many were queued.
+        """
+        entries = self._entries
+        if not entries:
+            self._listener.wire_queued()
+        append, most = entries.append, _MOST_ENTRIES - len(entries)
+        size = self._size
+        count = 0
+        for count, plain in enumerate(run, 1):
+            append(plain)
+            size += len(plain[0])
+            if size >= _FLUSH_AT or count == most:
+                self._size = size
+                self.flush()
+                break
+        else:
+            self._size = size
+        return count
 
     def _add(self, entry: Entry, size: int) -> None:
         entries = self._entries

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
     from twisted.python.failure import Failure
@@ -157,6 +159,12 @@ class IWebSocketWire(Interface):
 
     def send_plain(plain: PlainMessage) -> None:
         """Queue a whole message of which nothing special is asked."""
+
+    def send_run(run: Iterable[PlainMessage]) -> int:
+        """
+        Queue several of these, one or more, and take no more out of C{run} once that has led to a
+        write.  Return how many were queued.
+        """
 
     def send_confirmed(plain: PlainMessage) -> None:
         """Queue a whole message of which nothing but a confirmation is asked."""

@@ -24,12 +24,13 @@ __all__ = ["Message", "SendData"]
 SendData = str | bytes | bytearray | memoryview
 """What may be sent: C{str} goes as text, the others as binary, unless told otherwise."""
 
-PlainMessage: TypeAlias = "tuple[bytes, bool, int | None, Confirmation | None]"
+PlainMessage: TypeAlias = "tuple[bytes, bool, int | None, Confirmation | None, Hashable]"
 """
 A whole message of which nothing special is asked, except perhaps a confirmation, while a connection
 has it: payload; whether it is binary; its place in the order of acceptance, which is C{None} if it
-is on every connection; and the Deferred that waits for the confirmation, if one does.  Making it
-takes a tenth of the time that a L{Message} takes, which it becomes if it must wait after all.
+is on every connection; the Deferred that waits for the confirmation, if one does; and its key, if
+it has one.  Making it takes a tenth of the time that a L{Message} takes, which it becomes if it has
+to wait after all.
 """
 
 AnyMessage: TypeAlias = "PlainMessage | Message"

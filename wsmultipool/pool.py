@@ -221,6 +221,12 @@ class ReconnectingPoolFactory(EventEmitter):
                     return confirmation
         return self._intake.send(data, binary, compress, mask, fin, key, timeout, confirm)
 
+    def _send_run(self, payloads: Sequence[bytes], is_binary: bool, key: Hashable) -> int:
+        """
+        For the relay, which has many messages at a time; see L{wsmultipool._intake}.
+        """
+        return self._intake.send_run(payloads, is_binary, key)
+
     def broadcast(
         self,
         data: SendData,
