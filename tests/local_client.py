@@ -35,7 +35,7 @@ REQUEST: Mapping[str, str] = {
 }
 
 
-def masked(first_octet: int, payload: bytes) -> bytes:
+def masked(first_octet: int, payload: bytes, key: bytes = KEY) -> bytes:
     """
     Return a frame as clients send it.
     """
@@ -46,8 +46,8 @@ def masked(first_octet: int, payload: bytes) -> bytes:
         header = bytes((first_octet, 0xFE)) + size.to_bytes(2, "big")
     else:
         header = bytes((first_octet, 0xFF)) + size.to_bytes(8, "big")
-    pad = KEY * (size // 4 + 1)
-    return header + KEY + bytes(a ^ b for a, b in zip(payload, pad, strict=False))
+    pad = key * (size // 4 + 1)
+    return header + key + bytes(a ^ b for a, b in zip(payload, pad, strict=False))
 
 
 @implementer(IListeningPort)

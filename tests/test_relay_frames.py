@@ -4,7 +4,9 @@ Reading what clients send: the same as Autobahn reads, wherever the octets are c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count, repeat
 from typing import Any
 
 import pytest
@@ -26,6 +28,15 @@ HANDSHAKE = (
 ).encode()
 LONGEST = 70_000
 
+
+def run(first_octet: int, payloads: Iterable[bytes]) -> bytes:
+    """
+    Return frames, each masked with a key of its own.
+    """
+    keys = (hashlib.sha256(b"%d" % number).digest()[:4] for number in count())
+    return b"".join(map(masked, repeat(first_octet), payloads, keys))
+
+
 ORDINARY = {
     "text": masked(0x81, b"hello"),
     "binary": masked(0x82, b"\x00\x01\x02"),
@@ -34,7 +45,16 @@ ORDINARY = {
     "medium": masked(0x82, b"m" * 126) + masked(0x82, b"n" * 300),
     "long": masked(0x82, b"l" * 65_536),
     "many": masked(0x82, b"x") * 40 + masked(0x81, b"y") * 40,
+    "run": run(0x82, [b"%03d" % number for number in range(70)]),
+    "run of empty": run(0x81, [b""] * 20),
+    "run of text": run(0x81, ["grüße €".encode()] * 20),
+    "run of medium": run(0x82, [b"%03d" % number * 50 for number in range(20)]),
+    "run of long": run(0x82, [b"l" * 65_536] * 17),
+    "run, then longer": run(0x82, [b"x"] * 20) + run(0x82, [b"longer"] * 20),
+    "run, then text": run(0x82, [b"x"] * 20) + run(0x81, [b"x"] * 20),
 }
+NOT_MINIMAL = b"\x82\xfe\x00\x05" + masked(0x82, b"12345")[2:]
+NOT_MINIMAL_8 = b"\x82\xff" + bytes(6) + b"\x00\x05" + masked(0x82, b"12345")[2:]
 OTHERS = {
     "ping": masked(0x89, b"ping"),
     "pong": masked(0x8A, b""),
@@ -43,9 +63,17 @@ OTHERS = {
     "close": masked(0x88, b"\x03\xe8bye"),
     "close, then more": masked(0x88, b"") + masked(0x81, b"late"),
     "unmasked": b"\x81\x02hi",
-    "not minimal": b"\x82\xfe\x00\x05" + masked(0x82, b"12345")[2:],
-    "not minimal, 8": b"\x82\xff" + bytes(6) + b"\x00\x05" + masked(0x82, b"12345")[2:],
+    "not minimal": NOT_MINIMAL,
+    "not minimal, 8": NOT_MINIMAL_8,
+    "binary, then not minimal": masked(0x82, b"!") + NOT_MINIMAL,
+    "binary, then not minimal, 8": masked(0x82, b"!") + NOT_MINIMAL_8,
     "bad text": masked(0x81, b"ok\xff"),
+    "bad text in a run": run(0x81, [b"ok"] * 20 + [b"o\xff"] + [b"ok"] * 20),
+    "run of bad text": run(0x81, [b"o\xff"] * 20),
+    "run, then unmasked": run(0x82, [b"x"] * 20) + b"\x82\x01x",
+    "run, then close": run(0x82, [b"ab"] * 20) + masked(0x88, b"\x03\xe8") + masked(0x82, b"ab"),
+    "run that is not minimal": NOT_MINIMAL * 20,
+    "run that is too long": run(0x82, [b"x" * (LONGEST + 1)] * 17),
     "reserved bit": masked(0xC1, b"x"),
     "reserved opcode": masked(0x83, b"x"),
     "continues nothing": masked(0x80, b"x"),
@@ -179,6 +207,7 @@ def assert_same(pieces: Sequence[bytes]) -> Any:
 
 
 STREAMS = {**ORDINARY, **OTHERS}
+SHORT = sorted(name for name in STREAMS if len(STREAMS[name]) < 10_000 and name != "huge")
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -196,7 +225,7 @@ def test_reading_does_not_depend_on_where_the_octets_are_cut(name: str) -> None:
     assert_same([stream[at : at + 1] for at in range(len(stream))])
 
 
-@pytest.mark.parametrize("name", ["long", "too long"])
+@pytest.mark.parametrize("name", ["long", "too long", "run of long", "run that is too long"])
 def test_reading_large_messages_does_not_depend_on_it_either(name: str) -> None:
     """Cut within the header, and into reads as a socket makes them."""
     stream = ORDINARY["text"] + STREAMS[name] + ORDINARY["utf8"]
@@ -206,18 +235,24 @@ def test_reading_large_messages_does_not_depend_on_it_either(name: str) -> None:
         )
 
 
-@given(
-    st.lists(st.sampled_from(sorted(set(STREAMS) - {"long", "too long", "huge"})), max_size=8),
-    st.lists(st.integers(1, 400), max_size=30),
-)
-def test_any_sequence_is_read_as_autobahn_reads_it(names: list[str], sizes: list[int]) -> None:
-    """Whatever follows whatever, in whatever pieces."""
-    stream = b"".join(STREAMS[name] for name in names)
+def pieces_of(stream: bytes, sizes: Sequence[int]) -> list[bytes]:
+    """
+    Return the octets cut into pieces of so many, and the rest.
+    """
     pieces, at = [], 0
     for size in sizes:
         pieces.append(stream[at : at + size])
         at += size
-    assert_same([piece for piece in [*pieces, stream[at:]] if piece])
+    return [piece for piece in [*pieces, stream[at:]] if piece]
+
+
+@given(
+    st.lists(st.sampled_from(SHORT), max_size=8),
+    st.lists(st.integers(1, 400), max_size=30),
+)
+def test_any_sequence_is_read_as_autobahn_reads_it(names: list[str], sizes: list[int]) -> None:
+    """Whatever follows whatever, in whatever pieces."""
+    assert_same(pieces_of(b"".join(STREAMS[name] for name in names), sizes))
 
 
 @pytest.mark.parametrize("name", ORDINARY)
@@ -226,7 +261,27 @@ def test_ordinary_messages_do_not_need_autobahn(name: str) -> None:
     assert assert_same([ORDINARY[name]]).ordinary_frames > 0
 
 
-def test_what_is_not_taken_comes_again() -> None:
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0x81, 0x82]),
+            st.binary(max_size=3) | st.text(max_size=40).map(str.encode),
+            st.integers(1, 100),
+        ),
+        max_size=4,
+    ),
+    st.lists(st.integers(1, 4000), max_size=4),
+)
+def test_any_runs_are_read_as_autobahn_reads_them(
+    runs: list[tuple[int, bytes, int]], sizes: list[int]
+) -> None:
+    """Of any payload, as text or not, as many as there are, in whatever pieces."""
+    stream = b"".join(run(octet, [payload] * number) for octet, payload, number in runs)
+    assert_same(pieces_of(stream, sizes))
+
+
+@pytest.mark.parametrize("sizes", [[1, 200, 3, 35_000, 5, 0, 7], [1] * 100])
+def test_what_is_not_taken_comes_again(sizes: list[int]) -> None:
     """A client that is to be read from no more loses nothing that was read already."""
     wire, guest = our_wire()
     guest.most = 3
@@ -236,12 +291,11 @@ def test_what_is_not_taken_comes_again() -> None:
         return Guest.receive(guest, payloads, is_binary)
 
     guest.receive = take_three  # type: ignore[method-assign]
-    messages = [b"%d" % number * size for number, size in enumerate([1, 200, 3, 70_000, 5, 0, 7])]
-    wire.dataReceived(b"".join(masked(0x82, message) for message in messages))
-    assert [payload for payload, _ in guest.seen] == messages[:3]
-    wire.resume_reading()
-    assert [payload for payload, _ in guest.seen] == messages[:6]
-    wire.resume_reading()
+    messages = [b"%02d" % number * size for number, size in enumerate(sizes)]
+    wire.dataReceived(run(0x82, messages))
+    for end in range(3, len(messages) + 3, 3):
+        assert [payload for payload, _ in guest.seen] == messages[:end]
+        wire.resume_reading()
     assert [payload for payload, _ in guest.seen] == messages
 
 

@@ -110,7 +110,7 @@ _ORDINARY = (FIN | TEXT, FIN | BINARY)
 _MOST_AT_ONCE = 512
 
 # From here on it pays to read frames with equal headers by their columns.
-_FEWEST_ALIKE = 16
+FEWEST_ALIKE = 16
 
 
 class FrameHeader(NamedTuple):
@@ -172,25 +172,28 @@ def read_messages(data: bytes, at: int, longest: int) -> tuple[list[bytes], int]
     if header is None or not header.is_ordinary or header.size > longest:
         return [], at
     step = header.payload_at + header.size
-    if (len(data) - at) // step >= _FEWEST_ALIKE:
-        alike = _count_alike(data, at, header)
-        if alike >= _FEWEST_ALIKE:
+    if (len(data) - at) // step >= FEWEST_ALIKE:
+        alike = count_alike(data, at, header.payload_at, step, _MOST_AT_ONCE)
+        if alike >= FEWEST_ALIKE:
             return _read_alike(data, at, header, alike)
     return _read_one_by_one(data, at, longest) if at + step <= len(data) else ([], at)
 
 
-def _count_alike(data: bytes, at: int, header: FrameHeader) -> int:
+def count_alike(data: bytes, at: int, header_size: int, step: int, most: int) -> int:
     """
     Count the whole frames from C{at} on that have the same header, as messages of one size do.
+
+    @param header_size: how many octets of each frame are to be the same.
+    @param step: how many octets the first frame has.
+    @param most: how many to count at most.
 
     If the first frame ends where its header says, the second begins there; if that has the same
     header, the third begins as far behind it, and so on: so the headers can be looked at all at
     once, one column of octets after the other, which is done in C.
     """
-    step = header.payload_at + header.size
-    count = min((len(data) - at) // step, _MOST_AT_ONCE)
+    count = min((len(data) - at) // step, most)
     end = at + count * step
-    for offset in range(header.payload_at):
+    for offset in range(header_size):
         column = data[at + offset : end : step]
         count = min(count, len(column) - len(column.lstrip(column[:1])))
     return count

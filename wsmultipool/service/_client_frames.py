@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import repeat
+from struct import iter_unpack
 from typing import Any, NamedTuple
 
 from .. import _framing
-from .._framing import BINARY, FIN, PONG, TEXT, is_utf8
+from .._framing import BINARY, FEWEST_ALIKE, FIN, PONG, TEXT, count_alike, is_utf8
 from .._framing import encode_unmasked_frame as encode_frame
 from .._masking import KEY_SIZE, find_autobahn, find_websockets
 
@@ -125,10 +126,13 @@ def read_header(data: bytes, at: int) -> FrameHeader | None:
     header = _framing.read_header(data, at)
     if header is None:
         return None
-    size = header.payload_at + header.size
+    return FrameHeader(_is_ordinary(header), header.payload_at + header.size)
+
+
+def _is_ordinary(header: _framing.FrameHeader) -> bool:
     # With a key, and a length in as few octets as possible, it is as long as it should be.
-    is_ordinary = header.first_octet in _ORDINARY and size == frame_size(header.size)
-    return FrameHeader(is_ordinary, size)
+    size = header.payload_at + header.size
+    return header.first_octet in _ORDINARY and size == frame_size(header.size)
 
 
 def may_be_ordinary(data: bytes, at: int) -> bool:
@@ -147,17 +151,42 @@ def read_messages(data: bytes, at: int, longest: int, most: int) -> tuple[list[b
         begins.  There are none if the first frame is not ordinary, not whole, too long, or text
         that is not UTF-8.
     """
+    header = _framing.read_header(data, at)
+    if header is None or not _is_ordinary(header) or header.size > longest:
+        return [], at
+    step = header.payload_at + header.size
+    if (len(data) - at) // step >= FEWEST_ALIKE:
+        alike = count_alike(data, at, header.payload_at - KEY_SIZE, step, most)
+        if alike >= FEWEST_ALIKE:
+            return _read_alike(data, at, header, alike)
+    return _read_one_by_one(data, at, longest, most)
+
+
+def _read_alike(
+    data: bytes, at: int, header: _framing.FrameHeader, count: int
+) -> tuple[list[bytes], int]:
+    step = header.payload_at + header.size
+    end = at + count * step
+    layout = f"{header.payload_at - KEY_SIZE}x{KEY_SIZE}s{header.size}s"
+    frames = iter_unpack(layout, memoryview(data)[at:end])
+    payloads = [unmask(masked, key) for key, masked in frames]
+    if header.first_octet == FIN | TEXT and not all(map(bytes.isascii, payloads)):
+        valid = next((i for i, payload in enumerate(payloads) if not is_utf8(payload)), count)
+        del payloads[valid:]
+        end = at + valid * step
+    return payloads, end
+
+
+def _read_one_by_one(data: bytes, at: int, longest: int, most: int) -> tuple[list[bytes], int]:
     payloads: list[bytes] = []
     append = payloads.append
     end = len(data)
+    kind = data[at]
+    is_text = kind == FIN | TEXT
     begin = at
     # This loop runs once per message.  It does not ask whether there are octets left for a header:
     # an index beyond the end raises.
     try:
-        kind = data[at]
-        if kind not in _ORDINARY:
-            return payloads, at
-        is_text = kind == FIN | TEXT
         for _ in repeat(None, most):
             begin = at
             if data[at] != kind:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # A frame no longer than this waits in one piece; of a longer one Autobahn gathers the parts.
 _LONGEST_WHOLE = 262144
 # So that not too many are unmasked in vain if the client is to be read from no more.
-_MOST_AT_ONCE = 32
+_MOST_AT_ONCE = 64
 # Shorter parts of a message are gathered: a C{bytes} takes some 40 octets besides its own.
 _LEAST_BY_ITSELF = 1024
 
