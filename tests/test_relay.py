@@ -331,6 +331,16 @@ def test_messages_that_went_with_the_one_that_failed_are_counted(scene: Scene) -
     assert relay.upstream == [(b"a", False), (b"b", False)]
 
 
+def test_nothing_behind_a_message_that_failed_is_sent(scene: Scene) -> None:
+    """Though it came with it, and there would be room for it."""
+    relay = scene(confirm=True, pool={"max_buffered_bytes": 100})
+    client = relay.connect()
+    client.send("c" * 101, "d")
+    relay.settle()
+    assert close_of(client)[0] == 1013
+    assert relay.upstream == []
+
+
 def test_a_long_reason_leaves_room_for_the_count() -> None:
     """A Close frame takes 123 octets of text (RFC 6455, section 5.5): the count is not cut off."""
     error = BufferFull(16_777_216, 67_108_864, 67_108_864)

@@ -78,7 +78,7 @@ class RelayClient:
     __slots__ = (
         "_confirm",
         "_house",
-        "_send",
+        "_pool",
         "_sent",
         "_size_under_way",
         "_window",
@@ -111,7 +111,7 @@ class RelayClient:
         self.waits_since = 0.0
         self._house = house
         self._wire = wire
-        self._send = pool.send
+        self._pool = pool
         self._confirm = options.confirm
         self._window = options.confirm_window if options.confirm else 1
         self._window_bytes = options.confirm_window_bytes
@@ -122,29 +122,35 @@ class RelayClient:
 
     def receive(self, payloads: Sequence[bytes], is_binary: bool) -> int:
         """Send messages, as many as the window has room for."""
-        send, key, confirm = self._send, self.key, self._confirm
-        taken = at_once = size_at_once = 0
-        # Runs for every message: most are taken at once, and need nothing more.
-        for payload in payloads:
-            if not self.is_open or self.is_paused or self.is_stopped:
-                break
-            result: Any = send(payload, binary=is_binary, key=key, confirm=confirm)
-            taken += 1
-            if result.called and result.result.__class__ is int:
-                at_once += 1
-                size_at_once += len(payload)
-            else:
-                # Counted before that one, as it may have failed, and its client is told of them.
-                self._count(at_once, size_at_once)
-                at_once = size_at_once = 0
-                self._follow(result, len(payload))
-        self._count(at_once, size_at_once)
+        taken = 0
+        while taken < len(payloads) and self.is_open and not self.is_paused and not self.is_stopped:
+            # Most are taken at once, many at a time, and need nothing more.
+            taken += self._send_run(payloads, taken, is_binary) or self._send_one(
+                payloads[taken], is_binary
+            )
         return taken
 
-    def _count(self, messages: int, size: int) -> None:
-        if messages:
-            self._sent += messages
-            self._house.sent(messages, size)
+    def _send_run(self, payloads: Sequence[bytes], at: int, is_binary: bool) -> int:
+        """Send what the pool takes at once; return how many."""
+        if self._confirm:
+            return 0
+        run = payloads[at:]
+        taken = self._pool._send_run(run, is_binary, self.key)
+        if taken:
+            self._sent += taken
+            self._house.sent(taken, sum(map(len, run[:taken])))
+        return taken
+
+    def _send_one(self, payload: bytes, is_binary: bool) -> int:
+        result: Any = self._pool.send(
+            payload, binary=is_binary, key=self.key, confirm=self._confirm
+        )
+        if result.called and result.result.__class__ is int:
+            self._sent += 1
+            self._house.sent(1, len(payload))
+        else:
+            self._follow(result, len(payload))
+        return 1
 
     def _follow(self, result: Deferred[int], size: int) -> None:
         if not self.under_way:
