@@ -137,6 +137,7 @@ async def test_restarts_under_load_lose_nothing(
         f"wss://127.0.0.1:{port}/",
         pool_size=3,
         overflow="drop_newest",
+        message_queue_size=1000,  # room for what all clients may have under way
         max_deliveries=10,
         ws_options=WebSocketOptions(tls=TLSOptions(trust_root=authority.file)),
     )
