@@ -155,7 +155,8 @@ async def test_restarts_under_load_lose_nothing(
     await limited(pool.flush(), 30)
 
     assert results == [{"sent": NUMBERS}] * CLIENTS
-    assert journal.count("close") >= 9
+    # Each restart ends all that are open, which some of three may not be yet after the one before.
+    assert journal.count("close") >= 3
     received = [event["text"] for (event,) in server.journal.of("message")]
     times = {str(number): 0 for number in range(NUMBERS)}
     for text in received:
