@@ -106,6 +106,13 @@ def _all() -> Iterator[Target]:
     one, other = "wsmultipool", "wsmultipool-plain"
     yield from _by_payload("send, extra fast", "send", one, CONNECTIONS, 4, 2.5, 1.5, 1.0)
     yield from _by_payload("send, plain install", "send", other, CONNECTIONS, 3, 1.8, 1.2, 0.9)
+    for payload, bound in ((16, 2.0), (KIB, 1.5)):
+        yield Target(
+            text=f"confirmed send, to a plain one of Node's, {in_words(payload)}",
+            cell=Cell("confirmed", payload, CONNECTIONS),
+            peer=one,
+            at_least=bound,
+        )
     yield from _by_payload("receive", "receive", one, CONNECTIONS, 1.3, 1.3, 1.0, 1.0)
     yield from _by_payload(
         "broadcast to 64", "broadcast", one, BROADCAST_CONNECTIONS, 3, 3, 1.5, 1.0

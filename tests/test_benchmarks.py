@@ -189,7 +189,7 @@ def test_processor_time_is_compared_where_clients_do_the_same_work() -> None:
     compared = {
         outcome.target.cell.measure for outcome in outcomes(every_sample()) if outcome.processor
     }
-    assert compared == {"send", "receive", "broadcast", "relay"}
+    assert compared == {"send", "confirmed", "receive", "broadcast", "relay"}
 
 
 # What is run
