@@ -5,6 +5,7 @@ Confirmed sends: when they fire, and what mistakes of their callers do.
 from __future__ import annotations
 
 from typing import Any
+from weakref import ref
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -16,7 +17,7 @@ from wsmultipool.errors import (
 from wsmultipool.testing import MemoryPool
 
 from .quiet_server import LONG, pool_of, unconfirmed
-from .test_sending import BIG, everything, fate, kinds, texts
+from .test_sending import BIG, everything, fate, kinds, tapped_pool, texts
 
 # When it fires, and which pings it costs
 
@@ -161,6 +162,20 @@ def test_messages_of_any_length_are_confirmed() -> None:
     for data in ("", b"", "Grüße", b"\xff", BIG * 5):
         assert memory.result(memory.pool.send(data, confirm=True)) == 0
     assert [len(data) for data, _ in server.peers[0].received] == [0, 0, 7, 1, 350_000]
+    memory.close()
+
+
+@pytest.mark.parametrize("compression", [False, True])
+def test_what_was_confirmed_is_kept_by_nobody(compression: bool) -> None:
+    """
+    It does not wait for Python's garbage collector, which would find it late, payload and all.
+    """
+    memory, _ = tapped_pool(compression)
+    sent = memory.pool.send(BIG, confirm=True)
+    is_kept = ref(sent)
+    assert memory.result(sent) == 0
+    del sent
+    assert not is_kept()
     memory.close()
 
 

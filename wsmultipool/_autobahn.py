@@ -32,7 +32,6 @@ from ._framing import (
     encode_unmasked_frame,
 )
 from ._inflate import Inflater
-from ._message_kinds import to_message
 from ._quotes import quote, secrets_of
 from ._reasons import in_words
 from ._receiving import ReceivingProtocol
@@ -48,6 +47,7 @@ from .errors import (
 )
 from .handshake import UpgradeRequest, UpgradeResponse
 from .interfaces import IWebSocketFactory, IWebSocketWire
+from .messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from autobahn.websocket.types import ConnectionResponse
     from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
-    from .messages import Message, PlainMessage
+    from .messages import PlainMessage
     from .options import PoolOptions, ServerURL
 
 __all__ = ["WebSocketFactory"]
@@ -139,7 +139,8 @@ class PoolProtocol(ReceivingProtocol):
     def _encode_one(self, entry: Entry) -> bytes:
         if isinstance(entry, bytes):
             return entry
-        message = to_message(entry) if isinstance(entry, tuple) else entry
+        # Not as by to_message(), after which its Deferred and the message would keep each other.
+        message = Message(*entry[:2]) if isinstance(entry, tuple) else entry
         payload = message.payload
         if message.fragmented is None:
             octet = _WHOLE_BINARY if message.is_binary else _WHOLE_TEXT
