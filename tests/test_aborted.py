@@ -10,9 +10,10 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from wsmultipool._autobahn import PoolProtocol
-from wsmultipool.errors import NotConnected
+from wsmultipool.errors import FragmentLost, NotConnected
 from wsmultipool.testing import MemoryPool
 
+from .leftovers import LoggedFailures
 from .support import error_of, outcome
 
 
@@ -59,3 +60,33 @@ def test_a_connection_that_is_given_up_takes_nothing() -> None:
     assert isinstance(error_of(late[0]), NotConnected)
     assert memory.server.peers[0].received == []
     assert outcome(memory.pool.close()) == [None]
+
+
+def test_nothing_is_confirmed_that_a_transport_has_refused(
+    logged_failures: LoggedFailures,
+) -> None:
+    """Whatever it raised: all is sent again on another one, and who has to hear of it does."""
+    memory = MemoryPool(pool_size=1)
+    memory.open()
+    (peer,) = memory.server.peers
+    transport = peer._protocol.transport.peer
+    plain_write = transport.write
+
+    def refuse(data: bytes) -> None:
+        transport.write = plain_write
+        raise MemoryError
+
+    transport.write = refuse
+    confirmed = outcome(memory.pool.send("confirmed", confirm=True))
+    fragment = outcome(memory.pool.send("frag", key="k", fin=False))
+    memory.settle()
+    assert (confirmed, fragment) == ([], [0])
+    later = outcome(memory.pool.send("later", confirm=True))
+    memory.advance(5)
+    assert (confirmed, later) == ([0], [0])
+    assert peer.received == []
+    assert memory.server.peers[1].received == [(b"confirmed", False), (b"later", False)]
+    assert memory.pool.get_stats().resent_messages == 1
+    assert isinstance(error_of(memory.pool.send("ment", key="k")), FragmentLost)
+    assert len(logged_failures.flush(MemoryError)) == 1
+    memory.close()

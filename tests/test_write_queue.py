@@ -335,20 +335,45 @@ def test_a_transport_that_goes_down_is_no_news() -> None:
     assert len(frames.take_unwritten()) == 1
 
 
-def test_a_write_that_fails_leaves_the_queue_usable() -> None:
-    """If the transport raises, that goes to the caller, and later frames are not held up."""
+class Aborted(Transport):
+    """
+    A transport that can be aborted.
+    """
+
+    aborted = False
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+
+
+def test_a_write_that_fails_is_the_last() -> None:
+    """
+    If the transport raises, that goes to the caller, and the connection ends: what was to be
+    written may have been written, and what comes later can be taken back.
+    """
     frames, _, listener = queue()
 
-    class Broken(Transport):
+    class Broken(Aborted):
         def write(self, data: bytes) -> None:
-            raise ZeroDivisionError
+            raise MemoryError
 
-    frames.connect(cast(Any, Broken()), listener)
-    frames.add(b"frame")
-    with pytest.raises(ZeroDivisionError):
+    transport = Broken()
+    frames.connect(cast(Any, transport), listener)
+    fragment = message(b"fragment")
+    frames.add_message(fragment)
+    with pytest.raises(MemoryError):
         frames.flush()
-    frames.pauseProducing()
-    assert listener.reported() == [("queued",), ("paused", 0)]
+    assert transport.aborted
+    assert listener.reported() == [
+        ("queued",),
+        ("writes", 1, 8, 0),
+        ("paused", 0),
+        ("paused", 8),
+        ("wrote", [fragment]),
+    ]
+    frames.add_plain((b"later", True, 1, None, None))
+    frames.flush()
+    assert [each.payload for each in frames.take_unwritten()] == [b"later"]
 
 
 def test_messages_of_which_no_frames_can_be_made_are_not_lost() -> None:
@@ -356,12 +381,6 @@ def test_messages_of_which_no_frames_can_be_made_are_not_lost() -> None:
 
     def fail(entries: list[Entry], others: list[int]) -> bytes:
         raise MemoryError
-
-    class Aborted(Transport):
-        aborted = False
-
-        def abortConnection(self) -> None:
-            self.aborted = True
 
     frames, transport = WriteQueue(fail), Aborted()
     frames.connect(transport, Listener())

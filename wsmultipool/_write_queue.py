@@ -177,8 +177,7 @@ class WriteQueue:
         try:
             data = self._encode(self._entries, others)
         except BaseException:  # no memory, say: then others may have some
-            self._transport.abortConnection()
-            self.stop()
+            self._abort()
             raise
         confirmed = self.confirmed
         entries = self._take()
@@ -196,13 +195,16 @@ class WriteQueue:
         self._writing = True
         try:
             self._write(data)
+        except BaseException:  # the peer gets all, some or none of it: no pong may prove anything
+            self._abort()
+            raise
         finally:
             self._writing = False
-        if self.paused:
-            self._held += len(data)
-            self._listener.wire_paused(self._held)
-        if messages:
-            self._listener.wire_wrote(special[::-1])
+            if self.paused:
+                self._held += len(data)
+                self._listener.wire_paused(self._held)
+            if messages:
+                self._listener.wire_wrote(special[::-1])
 
     def _write(self, data: bytes) -> None:
         transport = self._transport
@@ -222,6 +224,10 @@ class WriteQueue:
         else:
             transport.write(data)
             self._backed_up = True
+
+    def _abort(self) -> None:
+        self._transport.abortConnection()
+        self.stop()
 
     def stop(self) -> None:
         """
