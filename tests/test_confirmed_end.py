@@ -120,6 +120,57 @@ def test_draining_sends_again_what_is_lost() -> None:
     memory.close()
 
 
+def test_draining_goes_on_whoever_hears_of_a_loss_first() -> None:
+    """
+    Who hears that a message in fragments is lost may close a connection: then there is nothing,
+    for a moment, that a connection has or that waits, and yet what one has given back is sent.
+    """
+    connections: list[PooledConnection] = []
+    memory, server = pool_of(2, on_connect=connections.append)
+    pool = memory.pool
+    home = pool.connection_of("fragments")
+    assert home is not None
+    same = next(key for key in range(1000) if pool.connection_of(key) == home)
+    begun = fate(pool.send("be", key="fragments", fin=False))
+    memory.settle()
+    assert begun == [home]
+
+    server.peers[home].close(1012)
+    lost = pool.send("gun", key="fragments")
+    lost.addErrback(lambda _: connections[1 - home].close())
+    sent = fate(pool.send("text", key=same, confirm=True))
+    closed = fate(pool.close(drain=60))
+    memory.advance(60)
+    assert lost.called
+    assert (len(sent), closed) == (1, [None])
+    assert isinstance(sent[0], int)
+    memory.close()
+
+
+def test_what_comes_back_when_the_pool_is_being_destroyed_is_dropped_once() -> None:
+    """
+    Two messages wait for their key to go home; home is lost again, so that the stand-in takes the
+    first, and who hears of that destroys the pool.
+    """
+    memory, server = pool_of(2, reconnect_interval=1)
+    pool = memory.pool
+    key = next(key for key in range(1000) if pool.connection_of(key) == 0)
+    server.peers[0].drop()
+    memory.settle()
+    server.hold()
+    pool.send("for the stand-in", key=key)
+    memory.advance(1)
+    taken = pool.send("taken", key=key)
+    taken.addCallback(lambda _: pool.destroy())
+    waiting = fate(pool.send("waiting", key=key))
+    assert (taken.called, pool.get_stats().queued_messages) == (False, 2)
+    server.peers[2].close(1012)
+    memory.settle()
+    assert (taken.called, kinds(waiting)) == (True, [PoolClosed])
+    assert pool.get_stats().dropped == {"closed": 2}
+    memory.close()
+
+
 def test_draining_has_its_time() -> None:
     """
     After that, nobody knows of what was written, and the pool ends.

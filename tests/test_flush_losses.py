@@ -235,6 +235,37 @@ def test_an_orderly_close_leaves_nothing_unknown() -> None:
     memory.close()
 
 
+def test_what_waited_for_a_lost_connection_is_waited_for_whoever_hears_of_the_loss_first() -> None:
+    """
+    Who hears that a message in fragments is lost may begin it again at once, on another connection.
+    That is no reason to take what has waited for the lost one for delivered.
+    """
+    memory, server = pool_of(2)
+    pool = memory.pool
+    home = pool.connection_of("fragments")
+    assert home is not None
+    same = next(key for key in range(1000) if pool.connection_of(key) == home)
+    other = next(key for key in range(1000) if pool.connection_of(key) != home)
+    begun = fate(pool.send("be", key="fragments", fin=False, confirm=True))
+    memory.settle()
+    waiting = fate(pool.send("waiting", key=same))
+    flushed = fate(pool.flush())
+    memory.settle()
+    assert (begun, waiting, flushed) == ([home], [], [])
+
+    server.peers[home].close(1012)
+    lost = pool.send("gun", key="fragments", fin=False)
+    lost.addErrback(lambda _: pool.send("be", key=other, fin=False))
+    memory.settle()
+    assert lost.called
+    assert (waiting, flushed) == ([], [])
+    pool.send("gun", key=other)
+    memory.settle()
+    assert (waiting, flushed) == ([1 - home], [None])
+    assert texts(server.peers[1 - home]) == ["begun", "waiting"]
+    memory.close()
+
+
 @pytest.mark.parametrize("broadcast", [True, False])
 def test_what_was_taken_and_never_written_has_not_arrived(broadcast: bool) -> None:
     """

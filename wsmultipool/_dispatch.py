@@ -135,9 +135,12 @@ class Dispatch:
             lambda _: self.affinity.stayed(move),
         ).addCallback(lambda _: self._rehouse(self.backlog.clear_lane(move)))
 
-    def _rehouse(self, messages: Iterable[Message]) -> None:
+    def _rehouse(self, messages: Iterable[Message], void: Sequence[Message] = ()) -> None:
         """
         Let messages wait, each in the lane that is now the right one, and have them pulled.
+
+        @param void: fragments that are dropped in between: whoever hears of that may do anything,
+            so that the others must be in the backlog, where they can still be cancelled.
         """
         lanes: dict[int, tuple[Lane, list[Message]]] = {}
         homes: set[PooledConnection] = set()
@@ -153,9 +156,12 @@ class Dispatch:
             lanes.setdefault(id(lane), (lane, []))[1].append(message)
         for lane, its_messages in lanes.values():
             self.backlog.insert(its_messages, lane)
+        self.losses.drop_void(void)
         for connection in homes:
             self.pull(connection)
         self._offer_shared()
+        if void:
+            self.pull_all()  # what was sent in between has waited behind the others
 
     def _offer_shared(self) -> None:
         """Have what any connection may take pulled."""
@@ -187,10 +193,15 @@ class Dispatch:
         for move in ended:
             stranded += backlog.clear_lane(move)
         interrupted, connection.occupied_by = connection.occupied_by, None
-        stranded += self.losses.sort_unwritten(unwritten, interrupted)
+        returned, void = self.losses.sort_unwritten(unwritten, interrupted)
+        stranded += returned
         if self.losses.ending is None:
-            self._rehouse(message for message in stranded if message.is_for_pool)
-        self.losses.reject(stranded)
+            rejected = [message for message in stranded if not message.is_for_pool]
+            self._rehouse([message for message in stranded if message.is_for_pool], void)
+        else:
+            rejected = stranded
+            self.losses.drop_void(void)
+        self.losses.reject(rejected)
         self.check_settled()
 
     def gone(
@@ -209,12 +220,12 @@ class Dispatch:
         @param error: what ended it.
         """
         self.losses.unknown += unknown
-        again, given_up = self.losses.sort_unconfirmed(unconfirmed)
+        again, given_up, void = self.losses.sort_unconfirmed(unconfirmed)
         leaving = self._leaving.pop(connection, None)
         if leaving is not None:
             self.affinity.arrived(leaving)
             again += self.backlog.clear_lane(leaving)
-        self._rehouse(again)
+        self._rehouse(again, void)
         self.losses.give_up(given_up, error)
         self.check_settled()
 

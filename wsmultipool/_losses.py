@@ -72,18 +72,20 @@ class Losses:
 
     def sort_unwritten(
         self, unwritten: Iterable[Message], interrupted: FragmentedMessage | None
-    ) -> list[Message]:
+    ) -> tuple[list[Message], list[Message]]:
         """
         What a lost connection had taken, and not written, can go elsewhere without being sent
         twice.
 
         @param interrupted: the fragmented message that the connection was in the middle of.
-        @return: the messages for which a place is to be found, or which are to be L{reject}ed.
+        @return: the messages for which a place is to be found, or which are to be L{reject}ed; and
+            the fragments that are void, for L{drop_void} once the others have their places.
         """
         unwritten = list(unwritten)
         for returns in self._watching:
             returns.note(unwritten)
         whole = []
+        void: list[Message] = []
         in_pieces: dict[FragmentedMessage, list[Message]] = {}
         if interrupted is not None:
             in_pieces[interrupted] = []
@@ -94,43 +96,41 @@ class Losses:
                 whole.append(message)
                 self.requeued += message.is_for_pool and self.ending is None
         for fragmented, fragments in in_pieces.items():
-            whole += self._restart(fragmented, fragments)
+            whole += self._restart(fragmented, fragments, void)
             self.requeued += 0 if fragmented.lost else len(fragments)
-        return whole
+        return whole, void
 
     def sort_unconfirmed(
         self, unconfirmed: Iterable[Message]
-    ) -> tuple[list[Message], list[Message]]:
+    ) -> tuple[list[Message], list[Message], list[Message]]:
         """
         What a lost connection had written, and nobody confirmed, may have arrived, or not.
 
-        @return: the messages that are written once more, for which a place is to be found; and
-            those for which it was the last time, which are to be L{drop}ped.
+        @return: the messages that are written once more, for which a place is to be found; those
+            for which it was the last time, for L{give_up}; and the fragments that are void, for
+            L{drop_void} once the first have their places.
         """
         unconfirmed = list(unconfirmed)
         for returns in self._watching:
             returns.note(unconfirmed)
-        again = []
-        given_up = []
-        whole = []
+        again: list[Message] = []
+        given_up: list[Message] = []
+        void: list[Message] = []
         in_pieces: dict[FragmentedMessage, list[Message]] = {}
         for message in unconfirmed:
             if message.fragmented is not None:
                 in_pieces.setdefault(message.fragmented, []).append(message)
-            else:
-                whole.append(message)
-        for fragmented, fragments in in_pieces.items():
-            if all(map(self._may_repeat, fragments)):
-                again += self._restart(fragmented, fragments)
-                self.resent += 0 if fragmented.lost else len(fragments)
-            else:
-                given_up += fragments
-        # After those in fragments, as who was told that they are void may have cancelled others.
-        for message in whole:
+                continue
             may_repeat = self._may_repeat(message)
             self.resent += may_repeat
             (again if may_repeat else given_up).append(message)
-        return again, given_up
+        for fragmented, fragments in in_pieces.items():
+            if all(map(self._may_repeat, fragments)):
+                again += self._restart(fragmented, fragments, void)
+                self.resent += 0 if fragmented.lost else len(fragments)
+            else:
+                given_up += fragments
+        return again, given_up, void
 
     def _may_repeat(self, message: Message) -> bool:
         return (
@@ -140,17 +140,20 @@ class Losses:
             and self.ending is None
         )
 
-    def _restart(self, fragmented: FragmentedMessage, returned: list[Message]) -> list[Message]:
+    def _restart(
+        self, fragmented: FragmentedMessage, returned: list[Message], void: list[Message]
+    ) -> list[Message]:
         """
         The connection in the middle of a fragmented message is lost.
 
         @param returned: fragments of it that can be sent on another one.
+        @param void: to which they are added if that would be of no use.
         @return: the first fragment, if it is among them: with it, all of the message can go
             elsewhere.
         """
         fragmented.connection = None
         if fragmented.begun or fragmented.lost or self.ending is not None:
-            self._void(fragmented, returned)
+            void += [*returned, *self._void(fragmented)]
             return []
         following = [message for message in returned if not message.first]
         self._backlog.insert(following, self._backlog.lane_of(fragmented))
@@ -160,12 +163,14 @@ class Losses:
 
     def reject(self, messages: Iterable[Message]) -> None:
         """
-        Drop those of which it is known that no place will be found for them.
+        Drop messages for which there is no place: they were for one connection, or nothing more is
+        sent.
         """
         for message in messages:
             if not message.is_for_pool:
                 self.drop(message, NotConnected(), "connection lost")
-            elif self.ending is not None:
+            else:
+                assert self.ending is not None
                 self.drop(message, self.ending(), "closed")
 
     def drop(self, message: Message, error: Exception, reason: str) -> None:
@@ -188,7 +193,7 @@ class Losses:
         """Drop messages that may not be written once more."""
         for message in messages:
             if message.fragmented is not None:
-                self._void(message.fragmented)
+                self.drop_void(self._void(message.fragmented))
             self.drop(message, error, "unconfirmed")
 
     def abandon(self, fragmented: FragmentedMessage) -> None:
@@ -198,16 +203,21 @@ class Losses:
         """
         if fragmented.lost:
             return
-        self._void(fragmented)
+        self.drop_void(self._void(fragmented))
         connection = fragmented.connection
         if connection is not None and connection.occupied_by is fragmented:
             connection.close(1000, "a fragmented message was abandoned")
 
-    def _void(self, fragmented: FragmentedMessage, unsent: Iterable[Message] = ()) -> None:
+    def drop_void(self, fragments: Iterable[Message]) -> None:
+        """Drop what can't be sent, as fragments before or behind it are lost."""
+        for message in fragments:
+            self.drop(message, FragmentLost(), "fragment")
+
+    def _void(self, fragmented: FragmentedMessage) -> list[Message]:
+        """Let no more of it be sent; return what has waited, to be dropped."""
         fragmented.lost = True
         waiting = self._backlog.clear_lane(fragmented)
         if fragmented.opening.lane is not None:
             self._backlog.remove(fragmented.opening)
             waiting.insert(0, fragmented.opening)
-        for message in [*unsent, *waiting]:
-            self.drop(message, FragmentLost(), "fragment")
+        return waiting
