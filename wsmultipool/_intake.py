@@ -131,7 +131,7 @@ class Intake:
     def send_run(self, payloads: Sequence[bytes], is_binary: bool, key: Hashable) -> int:
         """
         Send the first of several messages of which nothing else is asked: those that can be sent at
-        once, but no more than until a connection writes, after which others may have a say.
+        once; of a key, no more than until its connection writes, and so may have no more room.
 
         @param payloads: one or more; UTF-8 unless C{is_binary}.
         @param key: as of L{send}, but never that of a message in fragments.

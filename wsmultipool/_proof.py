@@ -78,31 +78,26 @@ class ProofOfReceipt:
         there is not yet, or no longer.
     @ivar written: how many messages it has written.
     @ivar proven: how many of them, the oldest, have arrived for sure.
-    @ivar unconfirmed_size: payload bytes of those that it has written and that wait for a pong.
     """
 
     __slots__ = (
         "_marked",
-        "_settled",
         "_total",
         "_waiting",
         "_wire",
         "_written_confirmed",
         "proven",
-        "unconfirmed_size",
         "written",
     )
 
     def __init__(self, total: Unconfirmed, wire: IWebSocketWire | None = None) -> None:
         self.written = 0
         self.proven = 0
-        self.unconfirmed_size = 0
         self._wire = wire
         self._total = total
-        # Of the messages to be confirmed, those
-        self._written_confirmed = 0  # written
-        self._settled = 0  # written, and not waiting any more
-        self._marked = 0  # taken before the latest ping
+        # Of the messages to be confirmed, those written, and those taken before the latest ping.
+        self._written_confirmed = 0
+        self._marked = 0
         self._waiting: deque[_Written] = deque()
 
     @property
@@ -111,19 +106,23 @@ class ProofOfReceipt:
         return self.written + (self._wire.queued_messages if self._wire is not None else 0)
 
     @property
-    def _taken_confirmed(self) -> int:
-        queued = self._wire.queued_confirmed if self._wire is not None else 0
-        return self._written_confirmed + queued
+    def _queued_confirmed(self) -> int:
+        return self._wire.queued_confirmed if self._wire is not None else 0
 
     @property
     def unconfirmed(self) -> int:
         """How many confirmed messages it has taken that wait for a pong."""
-        return self._taken_confirmed - self._settled
+        return self._queued_confirmed + sum(len(written.messages) for written in self._waiting)
+
+    @property
+    def unconfirmed_size(self) -> int:
+        """Payload bytes of those of them that it has written."""
+        return sum(written.size for written in self._waiting)
 
     @property
     def ping_due(self) -> bool:
         """Whether a confirmed message was taken after the latest ping."""
-        return self._taken_confirmed != self._marked
+        return self._written_confirmed + self._queued_confirmed != self._marked
 
     @property
     def unknown(self) -> int:
@@ -147,13 +146,12 @@ class ProofOfReceipt:
             size = sum(map(payload_size, messages))
         self._waiting.append(_Written(places, messages, size))
         self._written_confirmed += confirmed
-        self.unconfirmed_size += size
 
     def mark(self) -> int:
         """
         @return: what to remember of a ping that is sent now.
         """
-        self._marked = self._taken_confirmed
+        self._marked = self._written_confirmed + self._queued_confirmed
         return self.taken
 
     def proved(self, mark: int) -> list[AnyMessage]:
@@ -188,11 +186,8 @@ class ProofOfReceipt:
         return [to_message(m, deliveries=1) if isinstance(m, tuple) else m for m in lost]
 
     def _settle(self, written: _Written) -> None:
-        count, size = len(written.messages), written.size
-        self._settled += count
-        self.unconfirmed_size -= size
-        self._total.messages -= count
-        self._total.size -= size
+        self._total.messages -= len(written.messages)
+        self._total.size -= written.size
 
 
 def _confirmed_of(
