@@ -7,10 +7,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
@@ -24,19 +25,29 @@ class PeerProcess(ProcessProtocol):
     One server process.
 
     @ivar journal: its events, each with one detail: the whole line, decoded.
+    @ivar exited: fires when it is gone, perhaps before all that it wrote was read.
+    @ivar ended: fires when that was read as well.
     """
 
     def __init__(self, scheme: str = "ws") -> None:
         self.journal = Journal()
+        self.exited: Deferred[None] = Deferred()
         self.ended: Deferred[None] = Deferred()
         self.port = 0
         self._scheme = scheme
         self._partial = b""
         self._errors = b""
+        self._fate = "running"
 
     @property
     def url(self) -> str:
         return f"{self._scheme}://127.0.0.1:{self.port}/"
+
+    @property
+    def account(self) -> str:
+        """What is known of the process, for a test that has failed."""
+        errors = self._errors.decode("utf-8", "replace")
+        return f"The server process is {self._fate}. On its standard error it wrote:\n{errors}"
 
     def tell(self, do: str, **details: Any) -> None:
         """Give a command."""
@@ -64,6 +75,10 @@ class PeerProcess(ProcessProtocol):
     def errReceived(self, data: bytes) -> None:
         self._errors += data
 
+    def processExited(self, reason: Failure) -> None:
+        self._fate = f"gone: {reason.getErrorMessage()}"
+        self.exited.callback(None)
+
     def processEnded(self, reason: Failure) -> None:
         self.ended.callback(None)
         self.journal.record("ended", {})
@@ -82,7 +97,11 @@ async def running(command: Sequence[str], options: dict[str, Any]) -> AsyncItera
     try:
         await limited(Deferred.fromCoroutine(peer.listening()), 20)
         yield peer
+    except BaseException as error:
+        error.add_note(peer.account)
+        raise
     finally:
-        if not peer.ended.called:
+        # It may be gone already, with what it wrote not read to the end.
+        with suppress(ProcessExitedAlready):
             process.signalProcess("KILL")
         await limited(peer.ended, 10)
