@@ -8,7 +8,7 @@ from typing import Any
 from weakref import ref
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from wsmultipool import PooledConnection
 from wsmultipool.errors import (
@@ -151,6 +151,43 @@ def test_a_caller_may_await_each_confirmation() -> None:
 
     memory.result(Deferred.fromCoroutine(send_all()))
     assert ids == [0, 1, 0, 1, 0]
+    memory.close()
+
+
+def test_who_awaits_the_oldest_finds_that_the_others_have_fired() -> None:
+    """
+    And need not be woken up for each of them; those who wait hear of theirs in order.
+    """
+    memory, _ = pool_of(1)
+    confirmations = [memory.pool.send(f"{number}", confirm=True) for number in range(5)]
+    heard: list[tuple[int, list[bool]]] = []
+
+    def hear(number: int) -> None:
+        heard.append((number, [confirmation.called for confirmation in confirmations]))
+
+    confirmations[3].addCallback(lambda _: hear(3))
+    confirmations[1].addCallback(lambda _: hear(1))
+    memory.settle()
+    assert heard == [(1, [True, True, True, False, True]), (3, [True] * 5)]
+    memory.close()
+
+
+def test_who_hears_of_one_confirmation_may_cancel_another() -> None:
+    """
+    Its message was received all the same, and there is nothing else that it could be told.
+    """
+    memory, _ = pool_of(1)
+    first, second, third = (memory.pool.send(f"{number}", confirm=True) for number in range(3))
+
+    def cancel_the_others(_: int) -> None:
+        second.cancel()
+        third.cancel()
+
+    first.addCallback(cancel_the_others)
+    results = fate(third)
+    memory.settle()
+    assert fate(second) == [0]
+    assert [type(result) for result in results] == [CancelledError]
     memory.close()
 
 

@@ -28,6 +28,7 @@ from .integration.deadline import within
 from .integration.listening import listening, unused_port
 from .integration.requests import fetch
 from .integration.running_reactor import reactor
+from .integration.signalling import signal_if_there
 
 # Where the package that is tested was imported from: the checkout, or where its wheel is installed.
 INSTALLED = Path(wsmultipool.__file__).resolve().parent.parent
@@ -72,7 +73,7 @@ class Program(ProcessProtocol):
         """End it now, if it is still running."""
         if self._reason is None:
             assert self.transport is not None
-            self.transport.signalProcess(signal)
+            signal_if_there(self.transport, signal)
         while self._reason is None:
             await self._change()
 

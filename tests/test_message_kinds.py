@@ -4,6 +4,7 @@ Tests for L{wsmultipool._message_kinds}.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import cast
 
 import pytest
@@ -95,7 +96,7 @@ def test_cancelling_the_deferred_of_a_confirmed_message_withdraws_it() -> None:
     """As that of a plain one."""
     withdrawn: list[Message] = []
     waiting = ConfirmedMessage(b"", True)
-    waiting.withdraw = withdrawn.append
+    waiting.withdraw, waiting.lane = withdrawn.append, OrderedDict()
     waiting.deferred = Deferred(waiting.cancel)
     waiting.deferred.addErrback(lambda failure: failure.trap(CancelledError))
     waiting.deferred.cancel()
@@ -127,6 +128,22 @@ def test_a_plain_message_to_be_confirmed_waits_on(deliveries: int) -> None:
     assert message.key == "a key"
     assert message.deferred is confirmation
     assert confirmation.message is message
+    withdrawn: list[Message] = []
+    message.withdraw, message.lane = withdrawn.append, OrderedDict()
+    confirmation.addErrback(lambda failure: failure.trap(CancelledError))
+    confirmation.cancel()
+    assert withdrawn == [message]
+
+
+def test_a_confirmation_that_has_fired_withdraws_nothing() -> None:
+    """Its message may still be kept by somebody, but it is settled."""
+    confirmation = Confirmation()
+    message = to_message((b"payload", False, 7, confirmation, None))
+    withdrawn: list[Message] = []
+    message.withdraw, message.lane = withdrawn.append, OrderedDict()
+    confirmation.callback(0)
+    confirmation.cancel()
+    assert withdrawn == []
 
 
 def test_of_a_plain_message_that_was_cancelled_nobody_hears_more() -> None:

@@ -5,6 +5,7 @@ L{wsmultipool._fragments}; how they are sent is in C{test_fragments.py}.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import cast
 
 import pytest
@@ -218,11 +219,23 @@ def test_fragments_are_refused_when_the_whole_would_be(data: bytes, d: st.DataOb
     assert send_all() == send_whole()
 
 
+def test_cancelling_the_deferred_of_a_message_that_does_not_wait() -> None:
+    """A connection has it: all that is left to do is to tell nobody."""
+    taken = Message(b"", True)
+    taken.deferred = Deferred(taken.cancel)
+    taken.deferred.addErrback(lambda failure: failure.trap(CancelledError))
+    clock = Clock()
+    taken.timer = clock.callLater(1, list)
+    taken.deferred.cancel()
+    assert [taken.deferred, taken.timer] == [None, None]
+    assert clock.getDelayedCalls() == []
+
+
 def test_cancelling_the_deferred_of_a_message_withdraws_it() -> None:
     """A message is the canceller of its own Deferred, and tells who accepted it."""
     withdrawn: list[Message] = []
     waiting = Message(b"", True)
-    waiting.withdraw = withdrawn.append
+    waiting.withdraw, waiting.lane = withdrawn.append, OrderedDict()
     waiting.deferred = Deferred(waiting.cancel)
     waiting.deferred.addErrback(lambda failure: failure.trap(CancelledError))
     waiting.deferred.cancel()

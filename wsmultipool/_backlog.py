@@ -34,11 +34,13 @@ class Backlog:
         the others were taken once, and came back.
     @ivar now: returns the time.
     @ivar observers: who is told how long messages have waited.
+    @ivar withdraw: called with a message that waits when its Deferred is cancelled.
     """
 
     def __init__(self) -> None:
         self.now: Callable[[], float] = float  # no clock: it is always 0
         self.observers: Observers | None = None
+        self.withdraw: Callable[[Message], None] = lambda message: None
         self.count = 0
         self.size = 0
         self.undecided = 0
@@ -101,6 +103,7 @@ class Backlog:
 
     def _entered(self, message: Message, lane: Lane) -> None:
         message.lane = lane
+        message.withdraw = self.withdraw
         self.count += 1
         self.size += len(message.payload)
         if message.undecided:

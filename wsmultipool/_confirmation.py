@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
+from ._lazy_deferred import LazyDeferred
 
 if TYPE_CHECKING:
     from .messages import Message
 
 
-class Confirmation(Deferred[int]):
+class Confirmation(LazyDeferred[int]):
     """
     Fires with the id of the connection on which the peer has received the message.
 
@@ -21,3 +21,8 @@ class Confirmation(Deferred[int]):
     """
 
     message: Message | None = None
+
+    def cancel(self) -> None:
+        if self.message is not None and not self.called:
+            self.message.cancel(self)
+        super().cancel()

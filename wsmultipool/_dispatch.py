@@ -27,6 +27,7 @@ from .messages import AnyMessage, Message
 
 if TYPE_CHECKING:
     from ._affinity import Move
+    from ._confirmation import Confirmation
     from ._connection import PooledConnection
     from .interfaces import IBalancer
     from .messages import Lane
@@ -273,20 +274,32 @@ class Dispatch:
 
     def confirmed(self, connection: PooledConnection, messages: Sequence[AnyMessage]) -> None:
         """The peer has received these messages; the connection may be free for more."""
-        special = [message for message in messages if not isinstance(message, tuple)]
-        in_fragments = [message.fragmented for message in special if message.fragmented is not None]
-        for fragmented in in_fragments:
-            fragmented.begun = True
-        # First what has waited for that, and then whatever the callers send when they hear of it.
-        self.pull(connection)
         connection_id = connection.id
+        # Who awaits the oldest finds that the others have fired, too, and goes on to the end.
+        watched: list[Confirmation | Message] = []
+        in_fragments: list[FragmentedMessage] = []
         for message in messages:
             if isinstance(message, tuple):
                 confirmation = message[3]
-                if confirmation is not None and not confirmation.called:
-                    confirmation.callback(connection_id)
+                if confirmation is None:
+                    pass
+                elif confirmation.watched:
+                    watched.append(confirmation)
+                else:
+                    confirmation.called = True
+                    confirmation.result = connection_id
             else:
-                message.settle(connection_id)
+                watched.append(message)
+                if message.fragmented is not None:
+                    message.fragmented.begun = True
+                    in_fragments.append(message.fragmented)
+        # First what has waited for that, and then whatever the callers send when they hear of it.
+        self.pull(connection)
+        for waiting in watched:
+            if isinstance(waiting, Message):
+                waiting.settle(connection_id)
+            elif not waiting.called:
+                waiting.callback(connection_id)
         for fragmented in in_fragments:
             if fragmented.connection is None:
                 # The connection is closing, and was in the middle of it; it can't be begun again.

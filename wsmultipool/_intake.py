@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import count, repeat
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, DeferredList, fail, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from ._arguments import check_flags, check_timeout, to_payload
 from ._confirmation import Confirmation
 from ._fragments import FragmentedMessage
+from ._lazy_deferred import Fired
 from ._message_kinds import ConfirmedMessage, SharedMessage
 from .errors import BufferFull, FragmentLost, NotConnected, PoolError, QueueOverflow, SendTimeout
 from .messages import Message, PlainMessage, SendData
@@ -60,22 +61,21 @@ class Intake:
         self._backlog = dispatch.backlog
         self._unconfirmed = dispatch.unconfirmed
         self._end_of_turn = end_of_turn
-        self._withdraw_it = self._withdraw  # one bound method for all
-        self._withdraw_confirmed_it = self._withdraw_confirmed
         self._choose = dispatch.choose
         self._most_bytes = options.max_buffered_bytes
         self._sequence = count()
+        dispatch.backlog.withdraw = self._withdraw
         dispatch.rest = self._rest
         end_of_turn.turned = self._begin_turn
         self._begin_turn()
         self.refusal: Callable[[], PoolError] | None = None
 
-    def send_plain(self, data: SendData) -> int | None:
+    def send_plain(self, data: SendData) -> Deferred[int] | None:
         """
         Send a message of which nothing special is asked, if that can be done at once.
 
-        @return: the id of the connection that has taken it; C{None}, and nothing was done, if this
-            takes more than that: then it is a case for L{send}.
+        @return: as L{send}; C{None}, and nothing was done, if this takes more than that: then it is
+            a case for L{send}.
         """
         # Runs for nearly every message, and so does not share its lines with send().
         if type(data) is bytes:
@@ -99,7 +99,9 @@ class Intake:
         # Python finds an attribute that it is going to call more slowly, unless it is a method.
         take = connection.take_plain
         take((payload, is_binary, sequence, None, None))
-        return connection.id
+        taken: Fired[int] = Fired()
+        taken.result = connection.id
+        return taken
 
     def send_confirmed(self, data: SendData) -> Deferred[int] | None:
         """
@@ -123,7 +125,7 @@ class Intake:
             return None
         unconfirmed.messages += 1
         unconfirmed.size += size
-        confirmation = Confirmation(self._withdraw_confirmed_it)
+        confirmation = Confirmation()
         take = connection.take_confirmed
         take((payload, is_binary, sequence, confirmation, None))
         return confirmation
@@ -202,7 +204,9 @@ class Intake:
                 self._rest()
             elif not confirm:
                 connection.take(message)
-                return succeed(connection.id)
+                taken: Fired[int] = Fired()
+                taken.result = connection.id
+                return taken
             elif not self._unconfirmed.size or self._fits(len(payload)):
                 result = self._promise(message)
                 connection.take(message)
@@ -383,7 +387,6 @@ class Intake:
         """Return the Deferred of a message that is settled later."""
         deferred: Deferred[int] = Deferred(message.cancel)
         message.deferred = deferred
-        message.withdraw = self._withdraw_it
         return deferred
 
     def _wait(
@@ -402,16 +405,7 @@ class Intake:
 
     def _withdraw(self, message: Message) -> None:
         """Its Deferred was cancelled."""
-        if message.lane is not None:
-            self._give_up_on(message, None, "cancelled")
-        else:
-            message.stop_timer()
-            message.deferred = None
-
-    def _withdraw_confirmed(self, confirmation: Deferred[int]) -> None:
-        message = cast("Confirmation", confirmation).message
-        if message is not None:
-            self._withdraw(message)
+        self._give_up_on(message, None, "cancelled")
 
     def _expire(self, message: Message, timeout: float) -> None:
         message.timer = None

@@ -61,7 +61,8 @@ class Message:
     @ivar timer: withdraws it when it has waited too long.
     @ivar lane: where it waits, while it waits.
     @ivar waits_since: when it began to wait; set while it waits.
-    @ivar withdraw: called with the message when its Deferred is cancelled; set once it waits.
+    @ivar withdraw: called with the message when its Deferred is cancelled while it waits; set once
+        it waits.
     """
 
     __slots__ = (
@@ -124,7 +125,11 @@ class Message:
         The canceller of its Deferred.  A method, as a closure for each message that waits would be
         a quarter of all the memory that one takes besides its payload.
         """
-        self.withdraw(self)
+        if self.lane is not None:
+            self.withdraw(self)
+        else:
+            self.stop_timer()
+            self.deferred = None
 
     def settle(self, connection_id: int) -> None:
         """Tell its caller that it went well, unless that was told, or nobody wants to know."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList, fail, succeed
+from twisted.internet.defer import Deferred, DeferredList, fail
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -212,9 +212,9 @@ class ReconnectingPoolFactory(EventEmitter):
             and fin is True
         ):
             if confirm is False:
-                connection_id = self._intake.send_plain(data)
-                if connection_id is not None:
-                    return succeed(connection_id)
+                taken = self._intake.send_plain(data)
+                if taken is not None:
+                    return taken
             elif confirm is True:
                 confirmation = self._intake.send_confirmed(data)
                 if confirmation is not None:

@@ -7,17 +7,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from .deadline import limited
 from .journal import Journal
 from .running_reactor import reactor
+from .signalling import signal_if_there
 
 
 class PeerProcess(ProcessProtocol):
@@ -101,7 +101,5 @@ async def running(command: Sequence[str], options: dict[str, Any]) -> AsyncItera
         error.add_note(peer.account)
         raise
     finally:
-        # It may be gone already, with what it wrote not read to the end.
-        with suppress(ProcessExitedAlready):
-            process.signalProcess("KILL")
+        signal_if_there(process, "KILL")
         await limited(peer.ended, 10)

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from .deadline import limited
 from .running_reactor import reactor
+from .signalling import signal_if_there
 
 
 def path_of(program: str, package: str) -> str:
@@ -99,8 +100,8 @@ async def running(*command: str, standard_input: bytes = b"") -> AsyncIterator[R
         yield program
     finally:
         if program.reason is None:
-            process.signalProcess("TERM")
-            impatience = reactor.callLater(5, lambda: process.signalProcess("KILL"))
+            signal_if_there(process, "TERM")
+            impatience = reactor.callLater(5, signal_if_there, process, "KILL")
             await limited(program.exited, 10)
             if impatience.active():
                 impatience.cancel()

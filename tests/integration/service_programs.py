@@ -22,6 +22,7 @@ from wsmultipool import ReconnectingPoolFactory
 
 from .listening import Server, unused_port
 from .running_reactor import reactor
+from .signalling import signal_if_there
 
 # Where the package that is tested was imported from: the checkout, or where its wheel is installed.
 INSTALLED = Path(wsmultipool.__file__).resolve().parent.parent
@@ -124,7 +125,7 @@ async def running(*arguments: str | Path, directory: Path | None = None) -> Asyn
         yield program
     finally:
         if program.status is None:
-            program.signal("KILL")
+            signal_if_there(program.transport, "KILL")
         await program.ended()
 
 

@@ -1,5 +1,5 @@
 """
-Tests for C{processes.py}: what a process does at its end must not matter to the test that has run it.
+Tests for C{processes.py}: how a process ends must not matter to the test that has run it.
 """
 
 from __future__ import annotations

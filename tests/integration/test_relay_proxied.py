@@ -25,6 +25,7 @@ from .peers import websockets_server
 from .relay_clients import run_websockets
 from .relays import relaying
 from .running_reactor import reactor
+from .signalling import signal_if_there
 from .starting import Start, StartPool
 
 CONFIGURATION = """
@@ -102,7 +103,7 @@ async def proxy(nginx: str, configuration: Path) -> AsyncIterator[Any]:
     async def stop() -> None:
         assert processes[-1].transport is not None
         if not processes[-1].ended.called:
-            processes[-1].transport.signalProcess("TERM")
+            signal_if_there(processes[-1].transport, "TERM")
         await limited(processes[-1].ended, 10)
 
     async def restart() -> None:

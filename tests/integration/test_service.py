@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from .deadline import within
 from .peers import websockets_server
 from .running_reactor import reactor
+from .signalling import signal_if_there
 from .starting import Start
 
 TWISTD = "from twisted.scripts.twistd import run; run()"
@@ -63,7 +64,7 @@ async def twistd_with_pool(url: str) -> AsyncIterator[Twistd]:
         yield twistd
     finally:
         if not twistd.ended.called:
-            process.signalProcess("KILL")
+            signal_if_there(process, "KILL")
             await twistd.ended
 
 
