@@ -8,6 +8,7 @@ costs.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -33,9 +34,17 @@ class LazyDeferred(Deferred[_T]):
     def __getattr__(self, name: str) -> Any:
         # Called for what is not there, as the chain of callbacks is before it is needed.
         if not self.watched:
-            self.watched = True
-            super().__init__()
+            self._set_up()
         return super().__getattribute__(name)
+
+    def pause(self) -> None:
+        if not self.watched:
+            self._set_up()
+        super().pause()
+
+    def _set_up(self) -> None:
+        self.watched = True
+        super().__init__()
 
 
 class Fired(LazyDeferred[_T]):
@@ -44,3 +53,8 @@ class Fired(LazyDeferred[_T]):
     """
 
     called = True
+
+    def __await__(self) -> Generator[Deferred[_T], None, _T]:
+        if self.watched:
+            return (yield from super().__await__())
+        return self.result  # type: ignore[return-value]
