@@ -37,6 +37,11 @@ class LazyDeferred(Deferred[_T]):
             self._set_up()
         return super().__getattribute__(name)
 
+    def __await__(self) -> Generator[Deferred[_T], None, _T]:
+        if self.watched or not self.called:
+            return (yield from super().__await__())
+        return self.result  # type: ignore[return-value]
+
     def pause(self) -> None:
         if not self.watched:
             self._set_up()
@@ -53,8 +58,3 @@ class Fired(LazyDeferred[_T]):
     """
 
     called = True
-
-    def __await__(self) -> Generator[Deferred[_T], None, _T]:
-        if self.watched:
-            return (yield from super().__await__())
-        return self.result  # type: ignore[return-value]
