@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
-from itertools import chain
+from itertools import chain, islice
 from struct import Struct
 from typing import Any
 
@@ -142,12 +142,12 @@ def masking_runs_by(apply_mask: ApplyMask) -> MaskRun:
     """
 
     def mask_run(header: bytes, payloads: Sequence[bytes]) -> bytes:
-        key_of = next_key
-        parts: list[bytes] = []
-        extend = parts.extend
-        for payload in payloads:  # runs once per message: it is what sending costs
-            key = key_of()
-            extend((header, key, apply_mask(payload, key)))
+        # No line of Python runs once per message here: they are what sending costs.
+        count = len(payloads)
+        keys = list(islice(iter(next_key, None), count))
+        parts = [header] * (3 * count)
+        parts[1::3] = keys
+        parts[2::3] = map(apply_mask, payloads, keys)
         return b"".join(parts)
 
     return mask_run
