@@ -146,6 +146,20 @@ def test_a_confirmation_that_has_fired_withdraws_nothing() -> None:
     assert withdrawn == []
 
 
+def test_a_confirmation_that_has_fired_keeps_nothing() -> None:
+    """Its caller may keep it for long, and does not expect it to have a payload."""
+    for fire in (
+        lambda confirmation: confirmation.callback(0),
+        lambda confirmation: confirmation.errback(ValueError()),
+        Confirmation.cancel,
+    ):
+        confirmation = Confirmation()
+        to_message((b"payload", False, 7, confirmation, None))
+        confirmation.addErrback(lambda _: None)
+        fire(confirmation)
+        assert confirmation.message is None
+
+
 def test_of_a_plain_message_that_was_cancelled_nobody_hears_more() -> None:
     """It was taken, and so it is not withdrawn."""
     confirmation = Confirmation()

@@ -128,6 +128,28 @@ def test_the_listener_hears_which_messages_were_written() -> None:
     assert listener.reported() == [("queued",), ("writes", 2, 9, 0), ("wrote", [])]
 
 
+def test_the_listener_hears_of_the_write_though_it_cannot_bear_the_pause() -> None:
+    """
+    A balancer may raise when a connection is full; what was written was written all the same.
+    """
+
+    class Brittle(Listener):
+        def wire_paused(self, held: int) -> None:
+            raise RuntimeError("a mistake of a balancer's")
+
+    frames, transport, listener = WriteQueue(encode), Transport(HIGH_WATER), Brittle()
+    transport.registerProducer(frames, True)
+    frames.connect(cast(Any, transport), listener)
+    large = message(bytes(HIGH_WATER))
+    with pytest.raises(RuntimeError, match="a balancer's"):
+        frames.add_message(large)
+    assert listener.reported() == [
+        ("queued",),
+        ("writes", 1, HIGH_WATER, 0),
+        ("wrote", [large]),
+    ]
+
+
 def test_messages_to_be_confirmed_are_counted() -> None:
     """While they are queued, and when they are written; in either form."""
     frames, _, listener = queue()

@@ -200,11 +200,13 @@ class WriteQueue:
             raise
         finally:
             self._writing = False
-            if self.paused:
-                self._held += len(data)
-                self._listener.wire_paused(self._held)
-            if messages:
-                self._listener.wire_wrote(special[::-1])
+            try:
+                if self.paused:
+                    self._held += len(data)
+                    self._listener.wire_paused(self._held)
+            finally:  # whatever a balancer makes of that
+                if messages:
+                    self._listener.wire_wrote(special[::-1])
 
     def _write(self, data: bytes) -> None:
         transport = self._transport
