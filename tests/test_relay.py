@@ -654,6 +654,23 @@ def test_stopping_waits_until_what_was_taken_is_sent(scene: Scene) -> None:
     assert relay.upstream == [(b"hello", False)]
 
 
+def test_stopping_in_the_middle_of_a_message_counts_it(scene: Scene) -> None:
+    """Somebody may stop the relay on hearing what became of another message because of this one."""
+    relay = scene(
+        is_open=False, confirm=True, pool={"message_queue_size": 2, "overflow": "drop_oldest"}
+    )
+    client = relay.connect()
+    dropped, _ = (relay.memory.pool.send("not a client's") for _ in range(2))
+    dropped.addErrback(lambda _: relay.relay.stopService())
+    client.send("one")
+    relay.settle()
+    assert not client.is_told_to_go
+    relay.memory.open()
+    relay.settle()
+    assert close_of(client) == (1001, "the relay is being stopped; 1 sent before")
+    assert relay.upstream == [(b"not a client's", False), (b"one", False)]
+
+
 def test_stopping_has_a_deadline(scene: Scene) -> None:
     """With upstream down and clients that answer nothing, it ends all the same."""
     relay = scene(is_open=False, settle_timeout=3.0, close_timeout=2.0)

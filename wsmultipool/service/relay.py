@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from ._relay_clients import RelayClients, address_label
@@ -238,6 +239,8 @@ class RelayService(Service):
             if self._port is not None:
                 stopped = maybeDeferred(self._port.stopListening)
                 stopped.addErrback(lambda failure: self._log.failure("Stopping to listen", failure))
+            # This may have been called while a client's message is being taken.
+            stopped.addCallback(lambda _: deferLater(self._reactor, 0))
             self._stopped = stopped.addCallback(lambda _: self._settle())
         result: Deferred[None] = Deferred()
         self._stopped.addCallback(lambda _: result.callback(None))
