@@ -281,9 +281,8 @@ class Dispatch:
         for message in messages:
             if isinstance(message, tuple):
                 confirmation = message[3]
-                if confirmation is None:
-                    pass
-                elif confirmation.watched:
+                assert confirmation is not None
+                if confirmation.watched:
                     watched.append(confirmation)
                 else:
                     confirmation.called = True
