@@ -109,7 +109,8 @@ class Program(ProcessProtocol):
 @asynccontextmanager
 async def running(*arguments: str | Path, directory: Path | None = None) -> AsyncIterator[Program]:
     """
-    Run Python with arguments for the length of the context.
+    Run Python with arguments for the length of the context.  It has ended when the daemon that it
+    may have become has as well.
 
     @param directory: where to; C{None} for here.
     """
@@ -120,6 +121,8 @@ async def running(*arguments: str | Path, directory: Path | None = None) -> Asyn
         [sys.executable, "-B", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(INSTALLED), "COLUMNS": "80"},
         path=None if directory is None else str(directory),
+        # The last one is for nothing but its end: a daemon keeps it, and gives up the others.
+        childFDs={0: "w", 1: "r", 2: "r", 3: "r"},
     )
     try:
         yield program
