@@ -11,6 +11,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from wsmultipool import PooledConnection
+from wsmultipool._dispatch import Dispatch
 from wsmultipool.errors import (
     PoolClosed,
 )
@@ -188,6 +189,30 @@ def test_who_hears_of_one_confirmation_may_cancel_another() -> None:
     memory.settle()
     assert fate(second) == [0]
     assert [type(result) for result in results] == [CancelledError]
+    memory.close()
+
+
+def test_what_was_confirmed_fires_whatever_becomes_of_what_has_waited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    There may be no memory for the frames that a pong lets leave; it is a proof all the same.
+    """
+    memory, server = pool_of(1)
+    server.hold()
+    sent = [fate(memory.pool.send(f"{number}", confirm=True)) for number in range(2)]
+    memory.settle()
+
+    def pull(self: Dispatch, connection: PooledConnection) -> None:
+        monkeypatch.undo()
+        raise MemoryError
+
+    monkeypatch.setattr(Dispatch, "pull", pull)
+    server.release()
+    memory.settle()
+    assert sent == [[0], [0]]
+    memory.advance(LONG)
+    assert [texts(peer) for peer in server.peers] == [["0", "1"], []]
     memory.close()
 
 

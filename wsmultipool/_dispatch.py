@@ -292,13 +292,15 @@ class Dispatch:
                 if message.fragmented is not None:
                     message.fragmented.begun = True
                     in_fragments.append(message.fragmented)
-        # First what has waited for that, and then whatever the callers send when they hear of it.
-        self.pull(connection)
-        for waiting in watched:
-            if isinstance(waiting, Message):
-                waiting.settle(connection_id)
-            elif not waiting.called:
-                waiting.callback(connection_id)
+        try:
+            # First what has waited for that, then whatever the callers send when they hear of it.
+            self.pull(connection)
+        finally:
+            for waiting in watched:
+                if isinstance(waiting, Message):
+                    waiting.settle(connection_id)
+                elif not waiting.called:
+                    waiting.callback(connection_id)
         for fragmented in in_fragments:
             if fragmented.connection is None:
                 # The connection is closing, and was in the middle of it; it can't be begun again.
