@@ -33,6 +33,7 @@ LIFECYCLE = [
     "test_receiving.py",
     "test_several_urls.py",
     "test_observers.py",
+    "test_words_of_the_peer.py",
 ]
 # One subject in several modules, or tested in several: not test_MODULE.py.
 TESTS = {

@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 
 from wsmultipool import PooledConnection
-from wsmultipool.errors import ConnectionDropped, DeliveryUnknown, PoolClosed, PoolExhausted
+from wsmultipool.errors import ConnectionClosed, DeliveryUnknown, PoolClosed, PoolExhausted
 from wsmultipool.testing import MemoryPool
 
 from .quiet_server import LONG, QuietServer, lose_all, pool_of, unconfirmed, unknown
@@ -59,7 +59,8 @@ def test_closing_leaves_the_rest_unknown() -> None:
     assert closed == [None]
     error = unknown(sent)
     assert (error.deliveries, error.data) == (1, b"text")
-    assert isinstance(error.__cause__, ConnectionDropped)
+    assert isinstance(error.__cause__, ConnectionClosed)
+    assert not error.__cause__.by_peer
     assert unconfirmed(memory) == (0, 0)
     memory.close()
 

@@ -16,6 +16,7 @@ from wsmultipool import errors
 from wsmultipool.errors import (
     BufferFull,
     CloseTimeout,
+    ConnectionClosed,
     ConnectionDropped,
     ConnectionFailed,
     DeliveryUnknown,
@@ -57,13 +58,25 @@ def of_user(error: PoolError) -> PoolError:
     """
     Make an error that user code has caused.
     """
-    error.__cause__ = ZeroDivisionError("token 12345")
+    return caused_by(error, ZeroDivisionError("token 12345"))
+
+
+def caused_by(error: PoolError, cause: Exception) -> PoolError:
+    """
+    Give an error a cause, as C{raise ... from} does.
+    """
+    error.__cause__ = cause
     return error
 
 
 CASES = [
     Case(PoolClosed(), "the pool is closed", {}),
-    Case(PoolExhausted(), "every connection of the pool has given up", {}),
+    Case(PoolExhausted(), "every connection of the pool has given up", {"reason": None}),
+    Case(
+        PoolExhausted("the server rejected the upgrade: 401"),
+        "every connection of the pool has given up: the server rejected the upgrade: 401",
+        {"reason": "the server rejected the upgrade: 401"},
+    ),
     Case(NotConnected(), "no connection is open", {}),
     Case(QueueOverflow(100), "the message queue is full (message_queue_size=100)", {"limit": 100}),
     Case(
@@ -82,6 +95,11 @@ CASES = [
         DeliveryUnknown(7, 1),
         "7 messages were written once and may have arrived, or not",
         {"messages": 7, "deliveries": 1, "data": None, "is_binary": False},
+    ),
+    Case(
+        caused_by(DeliveryUnknown(1, 1), PoolClosed()),
+        "1 message was written once and may have arrived, or not: the pool is closed",
+        {"messages": 1, "deliveries": 1, "data": None, "is_binary": False},
     ),
     Case(FlushTimeout(1.5), "not everything was confirmed within 1.5 s", {"timeout": 1.5}),
     Case(PingTimeout(5), "no pong within 5 s", {"timeout": 5}),
@@ -132,6 +150,26 @@ CASES = [
     Case(PongOverdue(20.0), "a ping was not answered within 20 s", {"timeout": 20.0}),
     Case(CloseTimeout(0.25), "the closing handshake was not over within 0.25 s", {"timeout": 0.25}),
     Case(
+        caused_by(CloseTimeout(5.0), ConnectionClosed(4001, "invalid API key")),
+        'the peer closed the connection: 4001 "invalid API key", and did not end TCP within 5 s',
+        {"timeout": 5.0},
+    ),
+    Case(
+        ConnectionClosed(4001, "invalid API key"),
+        'the peer closed the connection: 4001 "invalid API key"',
+        {"code": 4001, "reason": "invalid API key", "by_peer": True},
+    ),
+    Case(
+        ConnectionClosed(1005),
+        "the peer closed the connection without a code",
+        {"code": 1005, "reason": "", "by_peer": True},
+    ),
+    Case(
+        ConnectionClosed(1000, by_peer=False),
+        "this side closed the connection: 1000",
+        {"code": 1000, "reason": "", "by_peer": False},
+    ),
+    Case(
         ConnectionDropped("reset by peer"),
         "the connection was dropped: reset by peer",
         {"reason": "reset by peer"},
@@ -139,6 +177,11 @@ CASES = [
     Case(
         GaveUp(3, 10),
         "connection 3 gave up after 10 attempts",
+        {"connection_id": 3, "attempts": 10},
+    ),
+    Case(
+        caused_by(GaveUp(3, 10), ConnectionClosed(1008, "go away")),
+        'connection 3 gave up after 10 attempts: the peer closed the connection: 1008 "go away"',
         {"connection_id": 3, "attempts": 10},
     ),
 ]

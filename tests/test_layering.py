@@ -32,7 +32,7 @@ PURE = {
         "_partial_message",
         "_proof",
     ),
-    "_tries",
+    *("_ending", "_tries"),
     *("_quotes", "_rejection", "_tls_options", "_urls", "_validation", "_websocket_options"),
     *("backoff", "balancers", "errors", "events", "handshake", "interfaces", "keys"),
     *("messages", "options", "stats"),

@@ -546,6 +546,17 @@ def test_lifecycle_a_heartbeat_death_is_told_once_the_transport_is_gone() -> Non
     memory.close()
 
 
+def test_lifecycle_a_wire_may_be_lost_for_reasons_of_its_own() -> None:
+    """An exception that is none of ours is passed on as it is, and nothing is added to it."""
+    memory, wire, errors = hand_made()
+    wire.open()
+    reason = ZeroDivisionError()
+    wire.lose(reason)
+    assert errors == [reason]
+    assert vars(reason) == {}
+    memory.close()
+
+
 def test_lifecycle_a_closing_handshake_that_hangs_does_not_hide_the_reason() -> None:
     """When the hook failed and the peer answers no Close frame, the error is the hook's."""
 

@@ -12,6 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import deferLater
 
 from wsmultipool import (
+    ConnectionClosed,
     ConnectionDropped,
     NotConnected,
     OnConnectFailed,
@@ -249,7 +250,8 @@ def test_on_connect_is_cancelled_when_the_connection_is_lost(how: str) -> None:
     memory.settle()
     memory.settle()
     assert cancelled == [waiting[0]]
-    assert [type(error) for error in errors] == [ConnectionDropped]
+    kind = ConnectionDropped if how == "drop" else ConnectionClosed
+    assert [type(error) for error in errors] == [kind]
     memory.advance(1)
     assert len(waiting) == 2
     waiting[1].callback(None)

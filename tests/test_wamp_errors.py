@@ -36,7 +36,7 @@ FACTS = {"reason": "because", "timeout": 2.5, "code": 1002}
 @pytest.mark.parametrize("name", sorted(ERRORS))
 def test_every_error_survives_the_way_to_the_caller(name: str) -> None:
     """What the caller gets is of the same class, with the same facts and the same text."""
-    exception, facts = ERRORS[name]
+    exception, facts, _ = ERRORS[name]
     error = exception(*(FACTS.get(fact, 17) for fact in facts))
     wire = to_wire(error)
     assert wire.name == name
@@ -70,6 +70,13 @@ def test_an_error_of_a_later_version_is_still_an_error() -> None:
     """An unknown name, or missing facts, are told as a failure of the component."""
     assert isinstance(from_wire("made_up", {}), RemoteFailure)
     assert isinstance(from_wire("queue_overflow", {}), RemoteFailure)
+
+
+def test_an_error_of_an_earlier_version_may_lack_a_fact() -> None:
+    """Where a fact was added later, a component of the version before is understood as well."""
+    error = from_wire("pool_exhausted", {})
+    assert isinstance(error, PoolExhausted)
+    assert error.reason is None
 
 
 def test_the_payload_is_not_sent_back() -> None:

@@ -23,6 +23,7 @@ from .balancers import RoundRobin
 from .errors import (
     BufferFull,
     CloseTimeout,
+    ConnectionClosed,
     ConnectionDropped,
     ConnectionFailed,
     DeliveryUnknown,
@@ -126,6 +127,7 @@ __all__ = [
     # errors
     "BufferFull",
     "CloseTimeout",
+    "ConnectionClosed",
     "ConnectionDropped",
     "ConnectionFailed",
     "DeliveryUnknown",

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
 
 from ._attempt import Attempt, OneProtocol
+from ._quotes import quote, secrets_of
 from ._reasons import in_words
+from ._urls import ProxyOptions
 from .errors import ConnectionFailed, TransportFailed
 
 if TYPE_CHECKING:
@@ -79,6 +81,15 @@ class Dialling(Attempt):
         self.stage = "the WebSocket handshake"
         self._attached(wire)
         return True
+
+    def quote(self, words: str) -> str:
+        """
+        @param words: of the peer that was asked for this attempt's WebSocket.
+        @return: them as errors and logs may show them.
+        """
+        proxy = self._owner.options.ws_options.proxy
+        credentials = None if proxy is None else ProxyOptions.of(proxy).credentials
+        return quote(words, secrets_of(self.request, credentials))
 
     def _dialled(self) -> None:
         # What follows is told by the wire, and may have been told already.

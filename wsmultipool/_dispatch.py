@@ -220,7 +220,7 @@ class Dispatch:
         @param unknown: how many others it had written that are not proven to have arrived.
         @param error: what ended it.
         """
-        self.losses.unknown += unknown
+        self.losses.count_unknown(unknown, error)
         again, given_up, void = self.losses.sort_unconfirmed(unconfirmed)
         leaving = self._leaving.pop(connection, None)
         if leaving is not None:

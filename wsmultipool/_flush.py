@@ -57,7 +57,7 @@ class Flushing:
         unknown = losses.unknown - reported
         if unknown:
             self._reported = losses.unknown
-            raise DeliveryUnknown(unknown, 1)
+            raise DeliveryUnknown(unknown, 1) from losses.lost_by
 
     async def _prove(self, sequence: int) -> None:
         """

@@ -22,12 +22,14 @@ from twisted.internet.defer import Deferred, succeed
 from ._attempt import Attempt
 from ._awaitables import call_user
 from ._dialling import Dialling
+from ._ending import Ending
 from ._heartbeat import Heartbeat
 from ._timer import Timer
 from ._tries import Tries
 from ._waiters import Waiters
 from .errors import (
     CloseTimeout,
+    ConnectionClosed,
     ConnectionDropped,
     ConnectionFailed,
     GaveUp,
@@ -61,7 +63,8 @@ class Lifecycle:
     @ivar response: the server's latest handshake; C{None} before the first.
     @ivar gave_up: whether it tries no more.
     @ivar opens: how often it has opened.
-    @ivar last_error: what its last failure was, in words; C{None} before the first.
+    @ivar last_error: what its last failure was, or why the peer closed it last, in words; C{None}
+        before the first.
     """
 
     def __init__(self, connection: PooledConnection, place: Place, owner: LifecycleOwner) -> None:
@@ -81,6 +84,7 @@ class Lifecycle:
         self._attempt: Attempt | None = None
         self._timer = Timer(owner.reactor)  # for what the present state waits for at most so long
         self._failure: Exception | None = None
+        self._closing_with: tuple[int, str] | None = None  # if this side has begun to close
         self._began = 0.0
         self._opened_at: float | None = None
         self._was_proven = False
@@ -136,7 +140,7 @@ class Lifecycle:
         """
         gone = self.when_gone()
         if self._connection.up:
-            self._connection.begin_closing(code, reason)
+            self._begin_closing(code, reason)
         elif self.state == "connecting":
             self._give_up_attempt(ConnectionDropped("closed by this side before it was open"))
         return gone
@@ -185,6 +189,7 @@ class Lifecycle:
         self.state = "connecting"
         self._began = self._clock.seconds()
         self._failure = None
+        self._closing_with = None
         self._was_proven = False
         self._dialling = Dialling(
             self.url, self._connection, self._owner, self._attach, self._give_up_attempt
@@ -227,7 +232,7 @@ class Lifecycle:
         if self._connection.up:
             self._failure = OnConnectFailed()
             self._failure.__cause__ = error
-            self._connection.begin_closing(1000, "")
+            self._begin_closing(1000, "")
 
     def wire_rejected(self, response: UpgradeResponse) -> None:
         """The server answered with another status than 101."""
@@ -305,6 +310,10 @@ class Lifecycle:
         self._leave_service()
         self._drop()
 
+    def _begin_closing(self, code: int, reason: str) -> None:
+        self._closing_with = (code, reason)
+        self._connection.begin_closing(code, reason)
+
     def wire_closing(self) -> None:
         """A Close frame is about to be sent, whoever started it."""
         self._leave_service()
@@ -333,47 +342,61 @@ class Lifecycle:
         self._leave_service()
         self._wire = None
         self._forget_attempt()
+        closed = self._closed(code, reason) if error is None else None
         # That the peer broke the protocol is what we closed, and perhaps waited in vain, for.
         if self._failure is not None and not isinstance(error, ProtocolViolation):
             error = self._failure
-        if error is None and self._opened_at is None:
-            error = ConnectionDropped(f"closed by the peer ({code}) before it was open")
-        self._ended(error, code, reason)
+            if closed is not None and closed.by_peer:
+                error.__cause__ = error.__cause__ or closed
+        self._ended(error or closed, code, reason)
 
-    def _ended(self, error: Exception | None, code: int, reason: str) -> None:
+    def _closed(self, code: int, reason: str) -> ConnectionClosed:
+        """Say how the closing handshake went."""
+        by_peer = self._closing_with is None
+        code, reason = self._closing_with or (code, reason)
+        return ConnectionClosed(code, self._dialling.quote(reason), by_peer)
+
+    def _ended(self, cause: Exception | None, code: int, reason: str) -> None:
         """
         The funnel: there is no transport (any more), for whatever reason.
+
+        @param cause: that reason; C{None} for an attempt that is not wanted any more.
         """
         owner = self._owner
         self._timer.clear()
         owner.gate.leave(self)
         self._tries.ended(self._was_proven)
-        if self._stopping and isinstance(error, ConnectionDropped):
-            error = None  # as was wanted
-        elif error is not None:
-            self.last_error = str(error)
-        if isinstance(error, ConnectionFailed):
-            error.url = self.url.label
-        was_open = self._opened_at is not None
+        cause = cause or ConnectionDropped("not wanted any more")
+        if isinstance(cause, ConnectionFailed):
+            cause.url = self.url.label
+        ending = Ending(
+            cause,
+            code,
+            reason,
+            was_open=self._opened_at is not None,
+            lasted=self._was_proven,
+            wanted=self._stopping,
+        )
+        if ending.error is not None or ending.closed_by_peer:
+            self.last_error = str(cause)
         took = self._clock.seconds() - (self._began if self._opened_at is None else self._opened_at)
         self._opened_at = None
         if self.state != "destroyed":
             self.state = "closed"
-        self._connection.is_gone(error or ConnectionDropped("closed"))
+        self._connection.is_gone(cause)
         self._gone.fire()
-        if was_open:
-            owner.observers.connection_ended(self._connection, error, took)
+        if ending.was_open:
+            owner.observers.connection_ended(self._connection, ending.error, took)
         else:
-            not_opened = error or ConnectionDropped("not wanted any more")
-            owner.observers.attempt_ended(self._connection, not_opened, took)
-        owner.connection_ended(self._connection, was_open, error, code, reason)
+            owner.observers.attempt_ended(self._connection, cause, took)
+        owner.connection_ended(self._connection, ending)
         # From here on, what user code did in the meantime counts.
         if self._stopping:
             owner.connection_stopped(self._connection)
         elif self._tries.used_up:
             self.gave_up = True
             gave_up = GaveUp(self._connection.id, self._tries.failures)
-            gave_up.__cause__ = error
+            gave_up.__cause__ = cause
             gave_up.url = self.url.label
             owner.connection_gave_up(self._connection, gave_up)
         else:

@@ -43,6 +43,7 @@ class Losses:
     @ivar resent: how many came back, unconfirmed, to be written once more.
     @ivar unknown: how many were taken by connections that were then lost, and have not arrived for
         all that is known.
+    @ivar lost_by: what lost the latest of these; C{None} as long as there are none.
     @ivar dropped: how many accepted messages will not be sent (again), by reason.
     @ivar unheard: how many of these nobody waits to hear of, as they had been taken once.
     """
@@ -52,6 +53,7 @@ class Losses:
         self.requeued = 0
         self.resent = 0
         self.unknown = 0
+        self.lost_by: Exception | None = None
         self.dropped: Counter[str] = Counter()
         self.unheard = 0
         self._backlog = backlog
@@ -178,7 +180,7 @@ class Losses:
         self.dropped[reason] += 1
         message.stop_timer()
         if message.deliveries:
-            self.unknown += 1
+            self.count_unknown(1, error)
             unknown = DeliveryUnknown(1, message.deliveries, message.payload, message.is_binary)
             unknown.__cause__ = error
             error = unknown
@@ -187,7 +189,13 @@ class Losses:
             deferred.errback(error)
         elif message.settles_when_taken:
             self.unheard += 1
-            self.unknown += 1
+            self.count_unknown(1, error)
+
+    def count_unknown(self, messages: int, error: Exception) -> None:
+        """So many were taken by a connection that was then lost, as C{error} says."""
+        if messages:
+            self.unknown += messages
+            self.lost_by = error
 
     def give_up(self, messages: Iterable[Message], error: Exception) -> None:
         """Drop messages that may not be written once more."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ._connection import PooledConnection
     from ._dispatch import Dispatch
+    from ._ending import Ending
     from ._gate import ConnectGate
     from ._intake import Intake
     from ._message_batch import MessageBatch
@@ -44,14 +45,7 @@ class LifecycleOwner(Protocol):
         self, connection: PooledConnection, request: UpgradeRequest, response: UpgradeResponse
     ) -> None: ...
     def connection_opened(self, connection: PooledConnection) -> None: ...
-    def connection_ended(
-        self,
-        connection: PooledConnection,
-        was_open: bool,
-        error: Exception | None,
-        code: int,
-        reason: str,
-    ) -> None: ...
+    def connection_ended(self, connection: PooledConnection, ending: Ending) -> None: ...
     def connection_moved(self, connection: PooledConnection, was: ServerURL) -> None: ...
     def connection_gave_up(self, connection: PooledConnection, error: GaveUp) -> None: ...
     def connection_stopped(self, connection: PooledConnection) -> None: ...

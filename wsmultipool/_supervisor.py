@@ -26,6 +26,7 @@ from .errors import GaveUp, PoolClosed, PoolExhausted
 from .stats import PoolStats
 
 if TYPE_CHECKING:
+    from ._ending import Ending
     from ._message_batch import MessageBatch
     from .events import EventEmitter
     from .handshake import UpgradeRequest, UpgradeResponse
@@ -88,6 +89,7 @@ class Supervisor:
         self._started = False
         self._ready = False
         self._last_to_leave: PooledConnection | None = None
+        self._last_straw: BaseException | None = None
         self._draining: Draining | None = None
         self._add(options.pool_size)
 
@@ -148,7 +150,7 @@ class Supervisor:
         if self.closing:
             return fail(PoolClosed())
         if self.exhausted:
-            return fail(PoolExhausted())
+            return fail(self._exhaustion())
         if already:
             return succeed(None)
         return waiters.wait()
@@ -326,21 +328,15 @@ class Supervisor:
         if self.dispatch.is_last(connection):
             self._last_to_leave = connection
 
-    def connection_ended(
-        self,
-        connection: PooledConnection,
-        was_open: bool,
-        error: Exception | None,
-        code: int,
-        reason: str,
-    ) -> None:
+    def connection_ended(self, connection: PooledConnection, ending: Ending) -> None:
+        error = ending.error
+        if self._events.listeners("error") if error is not None else ending.was_open:
+            log = self._logger.warn if ending.is_trouble else self._logger.info
+            log("%s: %s: %s", self._name, self._named(connection), ending.cause)
         if error is not None:
-            if self._events.listeners("error"):
-                self._logger.warn("%s: %s: %s", self._name, self._named(connection), error)
             self._events.emit("error", error, connection.id)
-        if was_open:
-            self._logger.info("%s: %s closed (%d)", self._name, self._named(connection), code)
-            self._events.emit("close", connection.id, code, reason)
+        if ending.was_open:
+            self._events.emit("close", connection.id, ending.code, ending.reason)
             if connection is self._last_to_leave and not self.open_count:
                 self._logger.warn("%s: no connection is open", self._name)
                 self._events.emit("pool:empty")
@@ -354,16 +350,25 @@ class Supervisor:
 
     def connection_gave_up(self, connection: PooledConnection, error: GaveUp) -> None:
         self._places[connection].leave()
-        gave_up = "%s: %s gave up after %d attempts"
-        self._logger.error(gave_up, self._name, self._named(connection), error.attempts)
+        gave_up = "%s: %s gave up after %d attempts: %s"
+        named = self._named(connection)
+        self._logger.error(gave_up, self._name, named, error.attempts, error.__cause__)
+        self._last_straw = error.__cause__
         self._events.emit("error", error, connection.id)
         if self.exhausted and self._draining is not None:
             self._draining.finish()  # there is nothing any more to drain to
         elif self.exhausted and not self.closing:
-            self.intake.refuse(PoolExhausted)
+            self.intake.refuse(self._exhaustion)
             self.intake.fail_waiting("exhausted")
             self._report_unheard()
-            self._fail_waiters(PoolExhausted())
+            self._fail_waiters(self._exhaustion())
+
+    def _exhaustion(self) -> PoolExhausted:
+        """Make the error for what a pool is asked in which every connection has given up."""
+        cause = self._last_straw
+        error = PoolExhausted(None if cause is None else str(cause))
+        error.__cause__ = cause
+        return error
 
     def connection_stopped(self, connection: PooledConnection) -> None:
         self._alive.discard(connection)

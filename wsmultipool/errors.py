@@ -27,6 +27,7 @@ What can go wrong, as one tree.
         ├── HeartbeatTimeout   the peer fell silent                   (a TimeoutError)
         ├── PongOverdue        the peer talks, and does not answer (a TimeoutError)
         ├── CloseTimeout       the closing handshake took too long    (a TimeoutError)
+        ├── ConnectionClosed   it ended with a closing handshake: the peer's code and words
         ├── ConnectionDropped  it ended without a closing handshake, or TLS was not agreed on
         └── GaveUp             max_reconnect_attempts is reached; no further attempt
 
@@ -45,6 +46,7 @@ from __future__ import annotations
 __all__ = [
     "BufferFull",
     "CloseTimeout",
+    "ConnectionClosed",
     "ConnectionDropped",
     "ConnectionFailed",
     "DeliveryUnknown",
@@ -89,11 +91,19 @@ class PoolClosed(PoolError):
 
 class PoolExhausted(PoolError):
     """
-    Every connection has given up after C{max_reconnect_attempts} consecutive failures.
+    Every connection has given up after C{max_reconnect_attempts} consecutive failures; the failure
+    that was the last straw is the C{__cause__}.
+
+    @ivar reason: that failure in words; C{None} if it is not known.
     """
 
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
     def __str__(self) -> str:
-        return "every connection of the pool has given up"
+        text = "every connection of the pool has given up"
+        return text if self.reason is None else f"{text}: {self.reason}"
 
 
 class NotConnected(PoolError):
@@ -178,8 +188,9 @@ class DeliveryUnknown(SendError):
     to have received it: it may have arrived, or not.
 
     From a confirmed send it is about one message, which was written as often as it may be, or for
-    which no connection was left; what prevented another delivery is the C{__cause__}, if there is
-    one.  From C{flush} it is about all messages that this is true of.
+    which no connection was left; what prevented another delivery is the C{__cause__}.  From
+    C{flush} it is about all messages that this is true of; the C{__cause__} is what ended the
+    latest of their connections.
 
     @ivar messages: how many messages it is about.
     @ivar deliveries: how often each of them was written.
@@ -203,12 +214,11 @@ class DeliveryUnknown(SendError):
 
     def __str__(self) -> str:
         times = "once" if self.deliveries == 1 else f"{self.deliveries} times"
-        if self.data is None:
+        if self.data is not None:
+            messages = f"a message of {len(self.data)} bytes was"
+        else:
             messages = "1 message was" if self.messages == 1 else f"{self.messages} messages were"
-            return f"{messages} written {times} and may have arrived, or not"
-        return (
-            f"a message of {len(self.data)} bytes was written {times} and may have arrived, or not"
-        )
+        return _with_cause(f"{messages} written {times} and may have arrived, or not", self)
 
 
 class FlushTimeout(PoolError, TimeoutError):
@@ -414,7 +424,7 @@ class PongOverdue(ConnectionFailed, TimeoutError):
 class CloseTimeout(ConnectionFailed, TimeoutError):
     """
     The closing handshake, or the drop of the TCP connection after it, took too long; the
-    connection was aborted.
+    connection was aborted.  If the peer had closed the WebSocket, that is the C{__cause__}.
 
     @ivar timeout: C{close_timeout}, in seconds.
     """
@@ -424,7 +434,34 @@ class CloseTimeout(ConnectionFailed, TimeoutError):
         self.timeout = timeout
 
     def __str__(self) -> str:
+        if isinstance(self.__cause__, ConnectionClosed):
+            return f"{self.__cause__}, and did not end TCP within {self.timeout:g} s"
         return f"the closing handshake was not over within {self.timeout:g} s"
+
+
+class ConnectionClosed(ConnectionFailed):
+    """
+    The connection ended with a closing handshake (RFC 6455, section 7).  What waited for something
+    on it fails with this, or has it as its C{__cause__}.
+
+    The event C{error} has it only where a connection was closed before it was open: the end of one
+    that was open is the event C{close}.
+
+    @ivar code: the code of the Close frame of the side that began; 1005 if it had none.
+    @ivar reason: that side's words, in printable ASCII and without secrets; may be empty.
+    @ivar by_peer: whether the peer began, and not this side.
+    """
+
+    def __init__(self, code: int, reason: str = "", by_peer: bool = True) -> None:
+        super().__init__(code, reason, by_peer)
+        self.code = code
+        self.reason = reason
+        self.by_peer = by_peer
+
+    def __str__(self) -> str:
+        text = f"{'the peer' if self.by_peer else 'this side'} closed the connection"
+        text += " without a code" if self.code == 1005 else f": {self.code}"
+        return f'{text} "{self.reason}"' if self.reason else text
 
 
 class ConnectionDropped(ConnectionFailed):
@@ -458,4 +495,10 @@ class GaveUp(ConnectionFailed):
         self.attempts = attempts
 
     def __str__(self) -> str:
-        return f"connection {self.connection_id} gave up after {self.attempts} attempts"
+        text = f"connection {self.connection_id} gave up after {self.attempts} attempts"
+        return _with_cause(text, self)
+
+
+def _with_cause(text: str, error: PoolError) -> str:
+    """Add the words of a cause that is an error of ours, and so holds no secret."""
+    return f"{text}: {error.__cause__}" if isinstance(error.__cause__, PoolError) else text

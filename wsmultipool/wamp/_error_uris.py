@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ..errors import (
     BufferFull,
     CloseTimeout,
+    ConnectionClosed,
     ConnectionDropped,
     ConnectionFailed,
     DeliveryUnknown,
@@ -39,10 +40,12 @@ class _Kind(NamedTuple):
 
     @ivar exception: its class, whose constructor takes the facts in this order.
     @ivar facts: the names of its attributes.
+    @ivar added: those of them that earlier versions did not send: they have a default.
     """
 
     exception: type[PoolError]
     facts: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
 
 
 class WireError(NamedTuple):
@@ -59,6 +62,7 @@ ERRORS = {
     "batch_too_large": _Kind(BatchTooLarge, ("size", "limit")),
     "buffer_full": _Kind(BufferFull, ("size", "buffered", "limit")),
     "close_timeout": _Kind(CloseTimeout, ("timeout",)),
+    "connection_closed": _Kind(ConnectionClosed, ("code", "reason", "by_peer")),
     "connection_dropped": _Kind(ConnectionDropped, ("reason",)),
     "delivery_unknown": _Kind(DeliveryUnknown, ("messages", "deliveries")),
     "flush_timeout": _Kind(FlushTimeout, ("timeout",)),
@@ -70,7 +74,7 @@ ERRORS = {
     "ping_timeout": _Kind(PingTimeout, ("timeout",)),
     "pong_overdue": _Kind(PongOverdue, ("timeout",)),
     "pool_closed": _Kind(PoolClosed),
-    "pool_exhausted": _Kind(PoolExhausted),
+    "pool_exhausted": _Kind(PoolExhausted, ("reason",), added=("reason",)),
     "protocol_violation": _Kind(ProtocolViolation, ("code", "reason")),
     "queue_overflow": _Kind(QueueOverflow, ("limit",)),
     "send_timeout": _Kind(SendTimeout, ("timeout",)),
@@ -107,6 +111,6 @@ def from_wire(name: str, facts: dict[str, Any]) -> PoolError:
         needs, is not known here, as from a later version.
     """
     kind = ERRORS.get(name)
-    if kind is None or any(fact not in facts for fact in kind.facts):
+    if kind is None or any(fact not in facts for fact in kind.facts if fact not in kind.added):
         return RemoteFailure()
-    return kind.exception(*(facts[fact] for fact in kind.facts))
+    return kind.exception(*(facts[fact] for fact in kind.facts if fact in facts))
