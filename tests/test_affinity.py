@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable
+from weakref import ref
 
 import pytest
 from hypothesis import settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from wsmultipool._affinity import _REMEMBERED, KeyAffinity, Move
+from wsmultipool.keys import PinnedKey
 
 from .support import Numbered
 
@@ -360,6 +362,45 @@ def test_memory_is_bounded_also_when_forgotten_keys_arrive() -> None:
         affinity.home(f"another {number}")
     leaving = [affinity.closing(connection)[0] for connection in (moves[0].old, second)]
     assert sum(len(each.keys) for each in leaving) <= _REMEMBERED
+
+
+def test_a_pinned_key_stays_however_many_other_keys_there_are() -> None:
+    """It is not among those of which the one used least recently is forgotten."""
+    affinity, connections = opened(1)
+    pinned = [PinnedKey() for _ in range(64)]
+    assert set(homes(affinity, pinned).values()) == {connections[0]}
+    affinity.opened(Numbered(1), ())
+    homes(affinity, range(_REMEMBERED + 1))
+    assert set(homes(affinity, pinned).values()) == {connections[0]}
+
+
+def test_pinned_keys_do_not_count_against_the_others() -> None:
+    """Nor is another key forgotten for them."""
+    affinity, keys, second = forgetful()
+    pinned = [PinnedKey() for _ in range(64)]
+    homes(affinity, pinned)
+    leaving, _ = affinity.closing(affinity.opened(second, ())[0].old)
+    assert leaving.keys == {*keys, *pinned}
+
+
+def test_a_pinned_key_that_nobody_has_any_more_is_forgotten() -> None:
+    """A program may make a new one for each thing that it does, for years."""
+    affinity, _ = opened(2)
+    key = PinnedKey()
+    assert affinity.home(key) is not None
+    gone = ref(key)
+    del key
+    assert gone() is None
+
+
+def test_a_pinned_key_is_nowhere_while_nothing_is_open() -> None:
+    """As any other."""
+    affinity, _ = opened(0)
+    key = PinnedKey()
+    assert affinity.home(key) is None
+    only = Numbered(0)
+    affinity.opened(only, ())
+    assert affinity.home(key) is only
 
 
 class Moving(RuleBasedStateMachine):

@@ -4,6 +4,8 @@ Keys that stay with one connection, and where messages of a key go.
 
 from __future__ import annotations
 
+from weakref import ref
+
 import pytest
 
 from wsmultipool import PinnedKey
@@ -49,6 +51,18 @@ def test_pinned_keys_move_when_their_connection_is_lost() -> None:
     memory.settle()
     assert memory.pool.connection_of(key) == 1
     assert memory.result(memory.pool.send("x", key=key)) == 1
+    memory.close()
+
+
+def test_a_pinned_key_that_the_program_lets_go_of_is_let_go_of() -> None:
+    """A program may make a new one for each thing that it does, for years."""
+    memory = MemoryPool(pool_size=2)
+    memory.open()
+    key = PinnedKey()
+    memory.result(memory.pool.send("x", key=key))
+    gone = ref(key)
+    del key
+    assert gone() is None
     memory.close()
 
 

@@ -10,21 +10,23 @@ When a connection opens, it would be a better home for its share of the keys.  T
 not before what was sent for them at the old home is known to have been received: the caller sends a
 ping there, and the pong says so, as frames are processed in order (RFC 6455, section 5.5).  Until
 then messages of such a key wait.  Without the pong, the key stays where it is.  Likewise the keys
-of a connection that is closing wait until it is gone.  A L{PinnedKey} does not move before that.
+of a connection that is closing wait until it is gone.  A L{PinnedKey} does not move before that,
+and is not forgotten before that while the program has it.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Hashable
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Collection, Hashable, MutableMapping
+from typing import Any, Generic, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 from .keys import PinnedKey
 
 _REMEMBERED = 65536
 """
-Keys whose home is remembered.  Beyond, the least recently used is forgotten: it may get another
-home without waiting, this many keyed messages after its last one.
+Keys whose home is remembered, not counting pinned ones.  Beyond, the least recently used is
+forgotten: it may get another home without waiting, this many keyed messages after its last one.
 """
 
 
@@ -59,6 +61,8 @@ class KeyAffinity(Generic[C]):
     def __init__(self) -> None:
         self._open: dict[int, C] = {}
         self._homes: OrderedDict[Hashable, C] = OrderedDict()
+        # Apart from the others, as they must not be forgotten however many others there are.
+        self._pinned: WeakKeyDictionary[PinnedKey, C] = WeakKeyDictionary()
         self._moves: dict[Hashable, Move[C]] = {}
 
     def home(self, key: Hashable) -> C | None:
@@ -69,13 +73,19 @@ class KeyAffinity(Generic[C]):
         if home is not None:
             self._homes.move_to_end(key)
             return home
-        if not self._open:
-            return None
-        if len(self._homes) >= _REMEMBERED:
-            self._homes.popitem(last=False)
-        number = max(self._open, key=lambda number: _weight(key, number))
-        home = self._homes[key] = self._open[number]
+        if isinstance(key, PinnedKey):
+            home = self._pinned.get(key, None)
+            if home is None and self._open:
+                home = self._pinned[key] = self._best(key)
+        elif self._open:
+            if len(self._homes) >= _REMEMBERED:
+                self._homes.popitem(last=False)
+            home = self._homes[key] = self._best(key)
         return home
+
+    def _best(self, key: Hashable) -> C:
+        """The open connection, of one or more, whose hash together with C{key} is the highest."""
+        return self._open[max(self._open, key=lambda number: _weight(key, number))]
 
     def moving(self, key: Hashable) -> Move[C] | None:
         """The move that C{key} takes part in: its messages wait."""
@@ -96,7 +106,6 @@ class KeyAffinity(Generic[C]):
                 _weight(key, connection.id) > _weight(key, home.id)
                 and key not in occupied
                 and key not in self._moves
-                and not isinstance(key, PinnedKey)
             ):
                 move = moves.setdefault(home.id, Move(home, connection))
                 move.keys.add(key)
@@ -129,10 +138,12 @@ class KeyAffinity(Generic[C]):
         for move in ended.values():
             self._end(move)
         leaving = Move(connection, None)
-        leaving.keys = {key for key, home in self._homes.items() if home is connection}
-        for key in leaving.keys:
-            del self._homes[key]
-            self._moves[key] = leaving
+        homes: tuple[MutableMapping[Any, C], ...] = (self._homes, self._pinned)
+        for of_some in homes:
+            for key in [key for key, home in of_some.items() if home is connection]:
+                del of_some[key]
+                leaving.keys.add(key)
+                self._moves[key] = leaving
         return leaving, list(ended.values())
 
     def _end(self, move: Move[C]) -> list[Hashable]:

@@ -19,9 +19,10 @@ class PinnedKey:
     pinned key, and the answers to them, are on the same connection for as long as it is open.
     L{wsmultipool.ReconnectingPoolFactory.connection_of} tells which.
 
-    Each is equal to itself only.
+    Each is equal to itself only.  A pool does not keep it: once the program has let go of it, it
+    costs nothing any more.
 
     @since: 0.1.0
     """
 
-    __slots__ = ()
+    __slots__ = ("__weakref__",)
