@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakValueDictionary
 
 from autobahn.websocket.types import ConnectingRequest
 from twisted.internet.protocol import connectionDone
@@ -347,12 +348,14 @@ class WebSocketFactory:
     """
     Builds endpoints and protocols from the pool's options.  Override one of the methods to change
     one of them, for instance to connect through something that Twisted has no endpoint string for.
+    One factory may serve several pools.
 
     @since: 0.1.0
     """
 
     def __init__(self) -> None:
-        self._settings: Settings | None = None
+        # By the identity of the options, which the settings keep, and which need not be hashable.
+        self._settings: WeakValueDictionary[int, Settings] = WeakValueDictionary()
 
     def build_endpoint(
         self, reactor: IReactorTime, url: ServerURL, options: PoolOptions
@@ -371,13 +374,14 @@ class WebSocketFactory:
         @param options: the pool's.
         @return: a protocol for one transport.
         """
-        if self._settings is None:
-            # One for all: it is what takes memory and time in Autobahn's client.
-            self._settings = Settings(options)
+        settings = self._settings.get(id(options))
+        if settings is None:
+            # One for all of a pool: it is what takes memory and time in Autobahn's client.
+            settings = self._settings[id(options)] = Settings(options)
         websocket = options.ws_options
         proxy = None
         if websocket.proxy is not None:
             proxy = ProxyOptions.of(websocket.proxy).credentials
         protocol = PoolProtocol(request, websocket.compression_threshold, proxy)
-        protocol.factory = self._settings
+        protocol.factory = settings
         return protocol

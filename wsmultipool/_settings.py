@@ -33,6 +33,7 @@ class Settings(WebSocketClientFactory):
     """
     Autobahn's idea of a factory: here just the options that its protocol reads from it.
 
+    @ivar options: which they are made of.
     @ivar protocol_attributes: those that each protocol has a copy of.
     """
 
@@ -40,6 +41,7 @@ class Settings(WebSocketClientFactory):
     noisy = False
 
     def __init__(self, options: PoolOptions) -> None:
+        self.options = options
         websocket = options.ws_options
         # The global random numbers are the application's: Autobahn would seed them anew.
         state = random.getstate()
