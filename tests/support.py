@@ -7,7 +7,7 @@ Each double provides its interface in full, which C{test_support.py} checks with
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -224,7 +224,7 @@ class Pool:
         compress: bool | None = None,
         mask: bool = True,
         fin: bool = True,
-        key: Any = None,
+        key: Hashable = None,
         timeout: float | None = None,
         confirm: bool = False,
     ) -> Deferred[int]:
@@ -248,12 +248,12 @@ class Pool:
         self.calls.append(("flush", timeout))
         return Deferred()
 
-    def ping(self, data: bytes = b"", *, timeout: float | None = None) -> Deferred[float]:
+    def ping(self, data: bytes | str = b"", *, timeout: float | None = None) -> Deferred[float]:
         self.calls.append(("ping", data))
         return Deferred()
 
     def broadcast_ping(
-        self, data: bytes = b"", *, timeout: float | None = None
+        self, data: bytes | str = b"", *, timeout: float | None = None
     ) -> Deferred[list[tuple[bool, float | Failure]]]:
         self.calls.append(("broadcast_ping", data))
         return Deferred()

@@ -4,8 +4,11 @@ What the library ships provides the interfaces it says it does.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import logging
+import textwrap
+from collections.abc import Callable, Iterator
 
 import pytest
 from twisted.application.service import IService
@@ -16,7 +19,7 @@ from zope.interface.interface import InterfaceClass, Method
 from zope.interface.verify import verifyClass, verifyObject
 
 from wsmultipool import interfaces
-from wsmultipool._autobahn import WebSocketFactory
+from wsmultipool._autobahn import PoolProtocol, WebSocketFactory
 from wsmultipool._connection import PooledConnection
 from wsmultipool._pool_logger import as_pool_logger, guarded
 from wsmultipool._write_queue import WriteQueue
@@ -57,6 +60,35 @@ def wire() -> IWebSocketWire:
     built = WebSocketFactory().build_protocol(request, PoolOptions())
     built.listener = Listener()
     return built
+
+
+def annotated(method: Callable[..., object]) -> str:
+    """
+    Return the arguments of a method, without C{self}, and what it returns, as they are written.
+    """
+    (function,) = ast.parse(textwrap.dedent(inspect.getsource(method))).body
+    assert isinstance(function, ast.FunctionDef)
+    del function.args.args[0]
+    return written(function)
+
+
+def signatures(interface: InterfaceClass) -> Iterator[tuple[str, str]]:
+    """
+    Return the same of the methods of an interface, which zope does not tell.
+    """
+    for each in ast.parse(inspect.getsource(interfaces)).body:
+        if isinstance(each, ast.ClassDef) and each.name == interface.__name__:
+            for method in each.body:
+                if isinstance(method, ast.FunctionDef):
+                    yield method.name, written(method)
+
+
+def written(function: ast.FunctionDef) -> str:
+    """
+    Write a signature in one way.
+    """
+    assert function.returns is not None
+    return f"({ast.unparse(function.args)}) -> {ast.unparse(function.returns)}"
 
 
 @pytest.mark.parametrize(
@@ -102,6 +134,38 @@ def test_what_a_pool_consists_of_implements_its_interfaces(
 ) -> None:
     """The pool and its connections have every method, with a signature that fits."""
     assert verifyClass(interface, implementation)
+
+
+@pytest.mark.parametrize(
+    ("interface", "implementation"),
+    [
+        (IBalancer, RoundRobin),
+        (IPoolLogger, StandardLibraryLogger),
+        (IPoolLogger, TwistedLogger),
+        (IPoolObserver, Measurements),
+        (IPooledConnection, PooledConnection),
+        (IWebSocketFactory, WebSocketFactory),
+        (IWebSocketPool, ReconnectingPoolFactory),
+        (IWebSocketPool, Pool),
+        (IWebSocketWire, PoolProtocol),
+        (IWireListener, Listener),
+        (IWireListener, PooledConnection),
+    ],
+)
+def test_interfaces_are_typed_as_what_implements_them(
+    interface: InterfaceClass, implementation: type
+) -> None:
+    """
+    Code that is given an interface may pass what the implementation takes: C{str} to C{ping}, for
+    instance.
+    """
+    typed = dict(signatures(interface))
+    methods = {name: getattr(implementation, name, None) for name in typed}
+    implemented = {
+        name: annotated(method) for name, method in methods.items() if inspect.isfunction(method)
+    }
+    assert implemented
+    assert implemented == {name: typed[name] for name in implemented}
 
 
 @pytest.mark.parametrize("interface", INTERFACES, ids=lambda interface: interface.__name__)

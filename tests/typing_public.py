@@ -50,6 +50,11 @@ async def log_in(connection: PooledConnection) -> None:
     assert_type(connection.latency, float | None)
 
 
+def measure(pool: IWebSocketPool, connection: IPooledConnection) -> None:
+    assert_type(pool.ping("text", timeout=1), Deferred[float])
+    assert_type(connection.ping("text"), Deferred[float])
+
+
 def headers_of(connection: PooledConnection) -> dict[str, str]:
     return {"X-For": connection.url}
 

@@ -14,12 +14,12 @@ connection of the pool.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ._message_batch import MessageBatch
     from .handshake import UpgradeRequest, UpgradeResponse
-    from .messages import AnyMessage, Message, PlainMessage
+    from .messages import AnyMessage, Message, PlainMessage, SendData
     from .options import PoolOptions, ServerURL
     from .stats import PoolStats
 
@@ -291,7 +291,7 @@ class IPooledConnection(Interface):
     latency: float | None = Attribute("Seconds of the last ping round trip; C{None} before one.")
 
     def send(
-        data: str | bytes | bytearray | memoryview,
+        data: SendData,
         *,
         binary: bool | None = None,
         compress: bool | None = None,
@@ -300,7 +300,7 @@ class IPooledConnection(Interface):
     ) -> Deferred[int]:
         """Send one message on just this connection."""
 
-    def ping(data: bytes = b"", *, timeout: float | None = None) -> Deferred[float]:
+    def ping(data: bytes | str = b"", *, timeout: float | None = None) -> Deferred[float]:
         """Measure one round trip on this connection."""
 
     def close(code: int = 1000, reason: str = "") -> Deferred[None]:
@@ -322,20 +322,20 @@ class IWebSocketPool(Interface):
         """Begin to connect; no more than a no-op when that was done already."""
 
     def send(
-        data: str | bytes | bytearray | memoryview,
+        data: SendData,
         *,
         binary: bool | None = None,
         compress: bool | None = None,
         mask: bool = True,
         fin: bool = True,
-        key: Any = None,
+        key: Hashable = None,
         timeout: float | None = None,
         confirm: bool = False,
     ) -> Deferred[int]:
         """Send one message on one connection."""
 
     def broadcast(
-        data: str | bytes | bytearray | memoryview,
+        data: SendData,
         *,
         binary: bool | None = None,
         compress: bool | None = None,
@@ -348,11 +348,11 @@ class IWebSocketPool(Interface):
     def flush(timeout: float | None = None) -> Deferred[None]:
         """Fire when everything accepted so far is proven to have arrived."""
 
-    def ping(data: bytes = b"", *, timeout: float | None = None) -> Deferred[float]:
+    def ping(data: bytes | str = b"", *, timeout: float | None = None) -> Deferred[float]:
         """Measure one round trip on one open connection."""
 
     def broadcast_ping(
-        data: bytes = b"", *, timeout: float | None = None
+        data: bytes | str = b"", *, timeout: float | None = None
     ) -> Deferred[list[tuple[bool, float | Failure]]]:
         """Measure one round trip on every open connection."""
 
