@@ -11,9 +11,10 @@ from typing import Any, cast
 
 import pytest
 from autobahn.twisted.websocket import WebSocketServerProtocol
+from autobahn.websocket.types import ConnectionDeny
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import ITCPTransport
-from twisted.internet.task import deferLater
+from twisted.internet.task import LoopingCall, deferLater
 
 from wsmultipool._commands import cat
 from wsmultipool._commands.cat_session import Cat, CatOptions
@@ -232,6 +233,92 @@ async def test_messages_that_may_be_lost(run: Run, confirm: bool) -> None:
         status, output = await run.whole(server.url, b"one\n", confirm=confirm, pool=pool)
     assert (status, output) == (1, b"")
     assert "may have arrived, or not" in run.err.getvalue()
+
+
+class DiesOnce(Deaf):
+    """
+    Ends the first connection at its first message; whoever comes back is not let in.
+    """
+
+    came = 0
+
+    def onConnect(self, request: Any) -> None:
+        type(self).came += 1
+        if self.came > 1:
+            raise ConnectionDeny(503)
+
+
+class Mute(WebSocketServerProtocol):
+    """
+    Takes messages, and never answers a ping.
+    """
+
+    def onPing(self, payload: bytes) -> None:
+        pass
+
+
+@within(20)
+@pytest.mark.parametrize("protocol", [DiesOnce, Mute])
+@pytest.mark.parametrize("ends", [False, True])
+async def test_every_wait_for_a_confirmation_ends(
+    run: Run, protocol: type[WebSocketServerProtocol], ends: bool
+) -> None:
+    """
+    A server that dies and does not come back, or that never confirms, ends the run when its time is
+    up, be it that there is more input to wait for; and it is told how many messages are unknown.
+    """
+    async with server_of(type("Fresh", (protocol,), {})) as server:
+        status = run.begin(server.url, confirm=True, timeout=0.3, pool={"reconnect_interval": 0.01})
+        os.write(run.descriptors["send"], b"one\ntwo\n")
+        if ends:
+            run.close("send")
+        assert await status == 1
+    verdict = run.err.getvalue().splitlines()[-1]
+    assert verdict.startswith("wsmultipool cat: no message was confirmed within 0.3 s (0 confirmed")
+    assert verdict.endswith(" 2 unknown)")
+
+
+@within(20)
+async def test_a_message_that_is_lost_ends_the_wait_for_more_input(run: Run) -> None:
+    """That a message will not be confirmed is told at once, and not when the next one is there."""
+    pool = {"reconnect_interval": 0.01, "min_uptime": 0}
+    async with server_of(Deaf) as server:
+        status = run.begin(server.url, confirm=True, timeout=20.0, pool=pool)
+        os.write(run.descriptors["send"], b"one\n")
+        assert await status == 1
+    assert run.err.getvalue().endswith("may have arrived, or not (0 confirmed, 1 unknown)\n")
+
+
+@within(20)
+async def test_the_wait_for_expected_messages_ends(run: Run) -> None:
+    """When none arrives for the time given, nothing more is expected; and that is told."""
+    async with server_of(Greeting) as server:
+        status, output = await run.whole(server.url, b"", expect=4, timeout=0.3)
+    assert (status, len(output.splitlines())) == (1, 3)
+    assert run.err.getvalue() == (
+        "wsmultipool cat: 3 of 4 expected messages arrived, and none for 0.3 s\n"
+    )
+
+
+class Talking(WebSocketServerProtocol):
+    """
+    Sends a message every 50 ms.
+    """
+
+    def onOpen(self) -> None:
+        self._talk = LoopingCall(self.sendMessage, b"still here")
+        self._talk.start(0.05)
+
+    def onClose(self, *_: object) -> None:
+        self._talk.stop()
+
+
+@within(20)
+async def test_expected_messages_have_their_time_each(run: Run) -> None:
+    """A server that goes on sending is waited for, however long all of it takes."""
+    async with server_of(Talking) as server:
+        status, output = await run.whole(server.url, b"", expect=20, timeout=0.5)
+    assert (status, len(output.splitlines()) >= 20) == (0, True)
 
 
 @within(20)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from autobahn.twisted.websocket import WebSocketServerProtocol
 from twisted.internet.task import Clock
 
 from wsmultipool import ReconnectingPoolFactory
@@ -15,7 +16,9 @@ from wsmultipool._demo_report import Progress, Screen, missing, table
 from wsmultipool._demo_server import DemoServer, numbered
 from wsmultipool.stats import ConnectionStats, PoolStats
 
+from .integration.autobahn_server import echo_factory
 from .integration.deadline import within
+from .integration.listening import listening
 from .integration.running_reactor import reactor
 
 
@@ -313,3 +316,26 @@ async def test_run_against_a_server_that_closes() -> None:
     assert server.missing == 0
     said = [line for line in err.getvalue().splitlines() if "%" not in line]
     assert said == ["the server closed a connection: 1012 service restart"]
+
+
+class Mute(WebSocketServerProtocol):
+    """
+    Never answers a ping.
+    """
+
+    def onPing(self, payload: bytes) -> None:
+        pass
+
+
+@within(30)
+async def test_run_against_a_server_that_confirms_nothing() -> None:
+    """The wait for confirmations ends, and the demo says so, and fails."""
+    factory = echo_factory()
+    factory.protocol = Mute
+    out, err = io.StringIO(), io.StringIO()
+    async with listening(factory) as server:
+        demo = Demo(reactor, DemoOptions(messages=5, confirm=True, url=server.url), out, err)
+        demo.to_send, demo.to_ping = 0.3, 0.1
+        assert await demo.run() == 1
+    assert "stopped: no message was confirmed within 0.3 s" in err.getvalue().splitlines()
+    assert out.getvalue().splitlines()[-1] == "5 of 5 messages were not sent."

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, TextIO
 
-from twisted.internet.defer import CancelledError, DeferredSemaphore, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, TimeoutError
 from twisted.internet.task import deferLater
 
 from . import speedups
+from ._commands.patience import Patience
 from ._demo_report import GREEN, RED, Progress, Screen, connections, missing, table
 from ._demo_server import NUMBER_BYTES, DemoServer, numbered
 from ._version import __version__
@@ -67,7 +68,8 @@ class Demo:
     @param err: where the progress goes, and everything that goes wrong on the way.
     @param server: what to connect to, if C{options} have no URL; C{None} for a new one.
     @ivar to_open: seconds to wait for connections at the beginning.
-    @ivar to_send: seconds to wait for a connection that takes the next message.
+    @ivar to_send: seconds to wait for a connection that takes the next message, or for one more to
+        be confirmed.
     @ivar to_ping: seconds to wait, when everything is sent, for connections to come back, and
         seconds to ping them for.
     @ivar to_arrive: seconds to wait, at the end, for messages that have not arrived.
@@ -98,6 +100,8 @@ class Demo:
             self._url = options.url
         self._pool = self._build_pool()
         self._progress = Progress(Screen(err), reactor, self._pool, options.messages)
+        self._sending: Deferred[None] | None = None
+        self._is_stuck = False
         self._noted: set[str] = set()
         self._opens: Counter[int] = Counter()
         self._round_trips: defaultdict[int, list[float]] = defaultdict(list)
@@ -136,7 +140,7 @@ class Demo:
             seconds = await self._send_all()
             await self._measure_round_trips()
             self._progress.stop()
-            await self._pool.close(drain=self.to_send)
+            await self._pool.close(drain=None if self._is_stuck else self.to_send)
             await self._arrivals()
             return self._report(seconds)
         except CancelledError:
@@ -168,13 +172,16 @@ class Demo:
         """
         self._progress.began()
         began = self._reactor.seconds()
+        send = self._send_confirmed if self._options.confirm else self._send_each
+        self._sending = Deferred.fromCoroutine(send())
         try:
-            if self._options.confirm:
-                await self._send_confirmed()
-            else:
-                await self._send_each()
+            await self._sending
         except PoolError as error:
             self._progress.note(f"stopped: {error}")
+        except CancelledError:
+            if not self._is_stuck:
+                raise
+            self._progress.note(f"stopped: no message was confirmed within {self.to_send:g} s")
         return self._reactor.seconds() - began
 
     async def _send_each(self) -> None:
@@ -192,14 +199,30 @@ class Demo:
     async def _send_confirmed(self) -> None:
         # To wait for each of these would take a round trip each.
         unconfirmed = DeferredSemaphore(_UNCONFIRMED)
+        patience = Patience(self._reactor, self.to_send, lambda: False, self._stuck)
         padding = bytes(self._options.size - NUMBER_BYTES)
-        for number in range(self._options.messages):
-            await unconfirmed.acquire()
-            sent = self._pool.send(numbered(number, padding), timeout=self.to_send, confirm=True)
-            sent.addCallbacks(lambda _: self._progress.count(), self._not_confirmed)
-            sent.addBoth(lambda _: unconfirmed.release())
-        for _ in range(_UNCONFIRMED):
-            await unconfirmed.acquire()
+
+        def confirmed(_: int) -> None:
+            patience.progress()
+            self._progress.count()
+
+        patience.start()
+        try:
+            for number in range(self._options.messages):
+                await unconfirmed.acquire()
+                sent = self._pool.send(numbered(number, padding), confirm=True)
+                sent.addCallbacks(confirmed, self._not_confirmed)
+                sent.addBoth(lambda _: unconfirmed.release())
+            for _ in range(_UNCONFIRMED):
+                await unconfirmed.acquire()
+        finally:
+            patience.stop()
+
+    def _stuck(self) -> None:
+        """Nothing more will be confirmed: wait no longer."""
+        self._is_stuck = True
+        assert self._sending is not None
+        self._sending.cancel()
 
     def _not_confirmed(self, failure: Failure) -> None:
         self._note(f"a message failed: {failure.getErrorMessage()}")

@@ -18,6 +18,7 @@ from twisted.internet.threads import deferToThread
 from .autobahn_server import echo_factory
 from .deadline import within
 from .listening import listening
+from .misbehaving import Ignores
 from .service_programs import COMMAND, running
 
 pytestmark = pytest.mark.integration
@@ -113,3 +114,30 @@ async def test_a_terminal_is_left_as_it_was() -> None:
     finally:
         os.close(controller)
         os.close(terminal)
+
+
+@within(60)
+async def test_a_server_that_confirms_nothing() -> None:
+    """
+    With --confirm, and more input to wait for, it ends after --timeout, and says what is unknown.
+    """
+    async with (
+        listening(Ignores) as server,
+        running(*COMMAND, "cat", server.url, "--confirm", "--timeout=1") as program,
+    ):
+        program.write(b"hello\n")
+        assert await program.ended() == 1
+    assert program.errors == (
+        b"wsmultipool cat: no message was confirmed within 1 s (0 confirmed, 1 unknown)\n"
+    )
+
+
+@within(60)
+async def test_a_server_that_answers_nothing() -> None:
+    """Answers that are expected are waited for until none has come for --timeout."""
+    async with listening(echo_factory()) as server:
+        status, said = await piped(
+            server.url, subprocess.DEVNULL, subprocess.DEVNULL, "--expect=1", "--timeout=0.5"
+        )
+    assert status == 1
+    assert said == "wsmultipool cat: 0 of 1 expected messages arrived, and none for 0.5 s\n"

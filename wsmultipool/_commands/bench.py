@@ -1,5 +1,8 @@
 """
 C{wsmultipool bench}: the benchmark suite of the checkout that the package was installed from.
+
+It takes as long as the suite does, which depends on what is asked of it and has no limit here;
+Ctrl-C ends it.
 """
 
 from __future__ import annotations

@@ -50,6 +50,12 @@ exit status:
 With --length-prefixed a message is not a line, but the four bytes of its
 length, the most significant first, and then its bytes, both ways.  Several
 connections carry more, and do not keep the order of messages.
+
+Whatever waits for the server ends: see --timeout and --linger.  The input is
+waited for as long as it is open, as only its writer knows when there is more;
+and so is the reader of the output.  With --confirm, it is told at the end how
+many messages were confirmed, how many are unknown (they were written, and may
+have arrived, or not), and how many were not sent.
 """
 
 # What makes sense here too of the options of a service.
@@ -117,7 +123,8 @@ def _parser() -> argparse.ArgumentParser:
         "--expect",
         type=_count,
         metavar="N",
-        help="at the end of the input, wait until N messages have arrived",
+        help="at the end of the input, wait until N messages have arrived; without --linger, give"
+        " up when none has for --timeout",
     )
     end.add_argument(
         "--linger",
@@ -129,8 +136,9 @@ def _parser() -> argparse.ArgumentParser:
         "--timeout",
         type=_seconds,
         metavar="SECONDS",
-        help="how long to wait for a connection, and for the proof that everything was received"
-        f" (default: {_TIMEOUT:g})",
+        help="how long to wait for a connection, for one that takes the next message, and for the"
+        " proof that everything was received; with --confirm, for one more confirmation; inf: for"
+        f" ever (default: {_TIMEOUT:g})",
     )
     parser.add_argument(
         "--progress",

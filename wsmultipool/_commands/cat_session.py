@@ -9,13 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 
 from ..errors import PoolError
 from ..options import ServerURL
 from ..pool import ReconnectingPoolFactory
 from .cat_report import Report
+from .confirmations import Confirmations
 from .message_framing import LengthPrefixed, Lines, StreamError
+from .patience import Patience
 from .standard_streams import InputStream, OutputStream
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Cat", "CatOptions"]
 
 _BROKEN_PIPE = 141  # what shells report of a program that SIGPIPE ended
-_UNCONFIRMED = 1_000
 _LONGEST_INPUT = 100 * 1024 * 1024
 
 
@@ -39,7 +40,8 @@ class CatOptions:
     @ivar confirm: send again what is not known to have been received.
     @ivar expect: messages to wait for at the end of the input.
     @ivar linger: seconds to receive for at the end of the input.
-    @ivar timeout: seconds to wait for a connection, and for the proof of receipt.
+    @ivar timeout: seconds to wait for a connection, for the proof of receipt, for one more
+        confirmation, and for one more expected message.
     @ivar progress: whether to report it; C{None} to decide by where it would go.
     """
 
@@ -55,6 +57,10 @@ class CatOptions:
 
 class _GivenUp(Exception):
     """Why the run is over before its end, in words."""
+
+
+class _NobodyReads(_GivenUp):
+    """The reader of the output has read enough."""
 
 
 class Cat:
@@ -93,10 +99,13 @@ class Cat:
         )
         self._report = Report(err, reactor, self._pool, options.progress, output_descriptor)
         self._expected: Deferred[None] = Deferred()
-        self._semaphore = DeferredSemaphore(_UNCONFIRMED)
-        self._running: Deferred[int] | None = None
-        self._failed_send: Exception | None = None
-        self._nobody_reads: OSError | None = None
+        timeout, held = options.timeout, self._output.is_full
+        self._confirmations = Confirmations(
+            reactor, timeout, held, lambda reason: self._give_up(_GivenUp(reason))
+        )
+        self._silence = Patience(reactor, timeout, held, self._none_comes)
+        self._running: Deferred[None] | None = None
+        self._reason: Exception | None = None
 
     def _build_pool(self) -> ReconnectingPoolFactory:
         configuration = self._options.configuration
@@ -119,16 +128,15 @@ class Cat:
         """
         self._running = Deferred.fromCoroutine(self._run())
         try:
-            return await self._running
+            await self._running
+        except (_GivenUp, StreamError) as error:
+            self._reason = self._reason or error
         except CancelledError:
-            if self._nobody_reads is None:
+            if self._reason is None:
                 raise
-            if isinstance(self._nobody_reads, BrokenPipeError):
-                return _BROKEN_PIPE
-            self._report.note(f"standard output: {self._nobody_reads.strerror}")
-            return 1
+        return await self._status()
 
-    async def _run(self) -> int:
+    async def _run(self) -> None:
         try:
             self._report.start()
             await self._connected()
@@ -138,15 +146,40 @@ class Cat:
             self._pool.off("error", self._failed)
             await self._pool.close()
             await self._output.when_written()
-        except (_GivenUp, StreamError) as error:
-            self._report.note(str(error))
-            return 1
         finally:
             self._pool.off("error", self._failed)  # what fails from here on fails because of us
+            self._silence.stop()
+            self._confirmations.stop()
             self._pool.destroy()
             self._output.stop()
             self._report.stop()
-        return 0
+
+    def _give_up(self, reason: Exception) -> None:
+        """End the run, whatever it waits for; the first reason counts."""
+        if self._reason is None:
+            self._reason = reason
+            assert self._running is not None
+            # Not now: this may be called by what the run does just now.
+            self._reactor.callLater(0, self._running.cancel)
+
+    async def _status(self) -> int:
+        """
+        Say why the run is over before its end, if it is.
+
+        @return: the exit status.
+        """
+        match self._reason:
+            case None:
+                return 0
+            case _NobodyReads():
+                return _BROKEN_PIPE
+        counts = ""
+        if self._options.confirm:
+            # When the last connection is gone, each message has come to its end.
+            await self._pool.close()
+            counts = f" ({self._confirmations})"
+        self._report.note(f"{self._reason}{counts}")
+        return 1
 
     async def _connected(self) -> None:
         timeout = self._options.timeout
@@ -165,16 +198,19 @@ class Cat:
         except OSError as error:
             raise _GivenUp(f"standard input: {error.strerror}") from None
         await self._send_each(self._framing.end())
-        for _ in range(_UNCONFIRMED if self._options.confirm else 0):
-            await self._semaphore.acquire()
-        self._check()
+        if self._options.confirm:
+            await self._confirmations.settled()
 
     async def _send_each(self, messages: Iterable[bytes]) -> None:
         options, report, send = self._options, self._report, self._pool.send
-        timeout = None if math.isinf(options.timeout) else options.timeout
+        # With confirm, it is the confirmation that may not take longer.
+        limited = not (options.confirm or math.isinf(options.timeout))
+        timeout = options.timeout if limited else None
         for number, message in enumerate(messages, report.sent + 1):
             report.sent = number
             report.sent_bytes += len(message)
+            if options.confirm:
+                await self._confirmations.room()
             try:
                 sent = send(
                     message, binary=options.binary, timeout=timeout, confirm=options.confirm
@@ -184,24 +220,12 @@ class Cat:
                     f"message {number:,} is not UTF-8: --binary sends what is not text"
                 ) from None
             if options.confirm:
-                # To wait for each of these would take a round trip each.
-                await self._semaphore.acquire()
-                sent.addErrback(self._not_sent).addBoth(lambda _: self._semaphore.release())
-                self._check()
+                self._confirmations.follow(sent)
             else:
                 try:
                     await sent
                 except PoolError as error:
                     raise _GivenUp(f"message {number:,} was not sent: {error}") from None
-
-    def _not_sent(self, failure: Any) -> None:
-        failure.trap(PoolError)
-        if self._failed_send is None:
-            self._failed_send = failure.value
-
-    def _check(self) -> None:
-        if self._failed_send is not None:
-            raise _GivenUp(f"a message was not confirmed: {self._failed_send}")
 
     async def _proven(self) -> None:
         """
@@ -222,12 +246,19 @@ class Cat:
             return
         if expect and self._report.received >= expect:
             return
+        if not linger:
+            self._silence.start()
         try:
             await self._limited(self._expected, linger or math.inf)
         except TimeoutError:
             if expect:
-                received = self._report.received
-                raise _GivenUp(f"{received:,} of {expect:,} expected messages arrived") from None
+                raise _GivenUp(self._too_few()) from None
+
+    def _none_comes(self) -> None:
+        self._give_up(_GivenUp(f"{self._too_few()}, and none for {self._options.timeout:g} s"))
+
+    def _too_few(self) -> str:
+        return f"{self._report.received:,} of {self._options.expect:,} expected messages arrived"
 
     def _limited(self, waiting: Deferred[None], seconds: float) -> Deferred[None]:
         return waiting if math.isinf(seconds) else waiting.addTimeout(seconds, self._reactor)
@@ -235,15 +266,17 @@ class Cat:
     def _received(self, data: bytes, is_binary: bool, connection_id: int) -> None:
         report, expect = self._report, self._options.expect
         report.received += 1
+        self._silence.progress()
         report.received_bytes += len(data)
         self._output.write(self._framing.encode(data))
         if report.received == expect and not self._expected.called:
             self._expected.callback(None)
 
     def _output_lost(self, error: OSError) -> None:
-        self._nobody_reads = error
-        assert self._running is not None
-        self._running.cancel()
+        if isinstance(error, BrokenPipeError):
+            self._give_up(_NobodyReads())
+        else:
+            self._give_up(_GivenUp(f"standard output: {error.strerror}"))
 
     def _failed(self, error: Exception, connection_id: int) -> None:
         self._report.note_once(str(error))

@@ -151,6 +151,12 @@ class OutputStream:
             self._paused = True
             self._pause()
 
+    def is_full(self) -> bool:
+        """
+        Say whether so much waits that no more should come.
+        """
+        return self._paused
+
     def when_written(self) -> Deferred[None]:
         """
         Return a Deferred that fires when nothing waits, as it does when nothing will be taken.
