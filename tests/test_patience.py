@@ -8,7 +8,7 @@ import math
 
 from twisted.internet.task import Clock
 
-from wsmultipool._commands.patience import Patience
+from wsmultipool._patience import Patience
 
 
 def patience(seconds: float = 4.0) -> tuple[Patience, Clock, list[float], list[bool]]:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 import txaio
 from autobahn.wamp.auth import create_authenticator
-from autobahn.wamp.message import Hello, Yield
+from autobahn.wamp.message import Hello, Publish, Register, Yield
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -297,6 +297,61 @@ def test_closing_does_not_wait_for_a_silent_router() -> None:
     # Nothing of it is left.
     assert not link.open
     scene.memory.close()
+
+
+def test_a_router_that_does_not_let_it_in_is_left() -> None:
+    """Neither let in nor refused for 30 s, it tries anew; and joins when the router answers."""
+    scene = Scene()
+    scene.router.holding = (Hello,)
+    ended = scene.start()
+    scene.memory.advance(29)
+    assert len(scene.endpoint.attempts) == 1
+    scene.memory.advance(7)
+    assert len(scene.endpoint.attempts) == 2
+    scene.router.holding = ()
+    joined = [scene.component.is_joined]
+    scene.memory.advance(36)
+    assert [*joined, scene.component.is_joined] == [False, True]
+    assert ended == []
+    scene.close()
+
+
+def test_a_router_that_registers_nothing_is_left() -> None:
+    """What is not registered within 30 s is not waited for: the next session may have more luck."""
+    scene = Scene()
+    scene.router.holding = (Register,)
+    ended = scene.start()
+    scene.memory.advance(29)
+    assert len(scene.endpoint.attempts) == 1
+    scene.router.holding = ()
+    joined = [scene.component.is_joined]
+    scene.memory.advance(12)
+    assert [*joined, scene.component.is_joined] == [False, True]
+    assert len(scene.endpoint.attempts) == 2
+    assert ended == []
+    scene.close()
+
+
+def test_a_router_that_acknowledges_nothing_is_left() -> None:
+    """Events that are not acknowledged for 30 s are published again, in another session."""
+    scene = Scene(publish=("message",))
+    scene.start()
+    scene.router.holding = (Publish,)
+    peer = scene.memory.server.open_peers[0]
+    for number in range(300):
+        peer.send(f"{number}")
+    scene.memory.advance(29)
+    assert scene.router.published == []
+    scene.router.holding = ()
+    scene.memory.advance(7)
+    assert len(scene.endpoint.attempts) == 2
+    assert [arguments[1] for arguments in scene.router.published] == [str(n) for n in range(300)]
+    # Of acknowledgements that come, each is worth the whole time again.
+    for _ in range(10):
+        peer.send("more")
+        scene.memory.advance(20)
+    assert len(scene.endpoint.attempts) == 2
+    scene.close()
 
 
 @pytest.mark.parametrize("mode", ["refuse", "hang"])

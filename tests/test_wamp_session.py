@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from autobahn.wamp.message import Register
 from autobahn.wamp.types import ComponentConfig
 
 from wsmultipool.testing import MemoryPool
@@ -47,6 +48,29 @@ def test_it_registers_first_and_fills_the_pool_later(monkeypatch: pytest.MonkeyP
     scene.memory.server.accept()
     scene.memory.advance(2)
     assert scene.memory.result(sending) == 0
+    scene.session._transport.abort()
+    scene.memory.close()
+
+
+def test_registering_again_when_the_router_has_not_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    The node is not held up for ever by a router that does not answer; what that registers late is
+    taken back, so that it can be registered again.
+    """
+    scene = Scene(monkeypatch)
+    monkeypatch.setattr("twisted.internet.reactor", scene.memory.clock)
+    scene.router.holding = (Register,)
+    scene.router.join(scene.session)
+    scene.memory.advance(29)
+    assert scene.ready == []
+    scene.memory.advance(1.1)
+    assert scene.ready == [scene.session]
+    scene.router.release()
+    assert scene.router.offers(f"{PREFIX}.send") == 0
+    scene.memory.advance(2)
+    assert scene.router.offers(f"{PREFIX}.send") == 1
     scene.session._transport.abort()
     scene.memory.close()
 

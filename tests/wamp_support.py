@@ -42,7 +42,9 @@ class Offered:
         self.joining = Deferred[None]()
 
         def joined(session: Any, details: object) -> None:
-            Deferred.fromCoroutine(self.offering.join(session)).chainDeferred(self.joining)
+            Deferred.fromCoroutine(self.offering.join(session, self.memory.clock)).chainDeferred(
+                self.joining
+            )
 
         def left(session: Any, details: object) -> None:
             self.offering.leave(session)

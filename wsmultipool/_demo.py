@@ -15,9 +15,9 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, 
 from twisted.internet.task import deferLater
 
 from . import speedups
-from ._commands.patience import Patience
 from ._demo_report import GREEN, RED, Progress, Screen, connections, missing, table
 from ._demo_server import NUMBER_BYTES, DemoServer, numbered
+from ._patience import Patience
 from ._version import __version__
 from .errors import PoolError
 from .options import ServerURL, TLSOptions, WebSocketOptions

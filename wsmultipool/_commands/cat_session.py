@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 
+from .._patience import Patience
 from ..errors import PoolError
 from ..options import ServerURL
 from ..pool import ReconnectingPoolFactory
 from .cat_report import Report
 from .confirmations import Confirmations
 from .message_framing import LengthPrefixed, Lines, StreamError
-from .patience import Patience
 from .standard_streams import InputStream, OutputStream
 
 if TYPE_CHECKING:

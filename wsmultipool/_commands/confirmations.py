@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import DeferredSemaphore
 
+from .._patience import Patience
 from ..errors import DeliveryUnknown, PoolError
-from .patience import Patience
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred

@@ -17,16 +17,25 @@ from typing import TYPE_CHECKING, Any
 from autobahn.exception import Disconnected
 from autobahn.wamp.exception import ApplicationError, TransportLost
 from autobahn.wamp.types import PublishOptions, RegisterOptions
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    DeferredList,
+    TimeoutError,
+    maybeDeferred,
+)
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from .._patience import Patience
 from ._error_uris import to_wire
 from ._procedures import VERBS, Procedures
 from ._publisher import Publisher, SessionLost
 from .errors import RemoteFailure
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
     from ..pool import ReconnectingPoolFactory
     from ._sessions import WatchedSession
     from .options import WampOptions
@@ -37,6 +46,17 @@ __all__ = ["Offering"]
 _log = Logger(namespace="wsmultipool.wamp")
 
 _MANY = ("send_many",)
+# For a router that is there, and does not do what it is asked.
+_ANSWER_TIMEOUT = 30.0
+
+
+class NoAnswer(Exception):
+    """
+    The router does not answer.
+    """
+
+    def __str__(self) -> str:
+        return f"no answer within {_ANSWER_TIMEOUT:g} s"
 
 
 class Offering:
@@ -53,6 +73,7 @@ class Offering:
         self.procedures = Procedures(pool, options, self._show_failure, self.stats)
         self.publisher = Publisher(pool, options)
         self._session: WatchedSession | None = None
+        self._clock: IReactorTime | None = None
         self._registrations: list[Any] = []
         self._concurrency = {
             verb: options.concurrency_for(
@@ -64,20 +85,23 @@ class Offering:
         self._joined = 0
         self._withdrawn = False
 
-    async def join(self, session: WatchedSession) -> None:
+    async def join(self, session: WatchedSession, clock: IReactorTime) -> None:
         """
-        Register the procedures in a session, and publish there from now on.
+        Register the procedures in a session, and publish there from now on.  A session in which
+        nothing that is published is acknowledged for 30 seconds is ended.
 
-        @raise Exception: the router refuses a registration.
+        @raise Exception: the router refuses a registration, or does not answer within 30 seconds.
         """
         self._session = session
+        self._clock = clock
         self._withdrawn = False
         self._joined += 1
         await self._register(session)
         if self._session is not session:
             return  # it ended meanwhile
         session.on_vanished = self._caller_vanished
-        self.publisher.joined(partial(self._publish, session))
+        patience = Patience(clock, _ANSWER_TIMEOUT, lambda: False, partial(self._unheard, session))
+        self.publisher.joined(partial(self._publish, session), patience)
         _log.info(
             "{pool}: offered as {prefix} in session {session}",
             pool=self._pool.name,
@@ -99,7 +123,7 @@ class Offering:
         """
         self._withdrawn = True
         registrations, self._registrations = self._registrations, []
-        await _unregister(registrations)
+        await self._unregister(registrations)
 
     # Registering
 
@@ -120,16 +144,20 @@ class Offering:
             for prefix, invoke in prefixes.items()
             for verb in VERBS
         ]
-        results = await DeferredList(registering, consumeErrors=True)
+        results = await self._answered(registering)
+        if results is None:
+            for late in registering:
+                late.addCallback(_unregister_late)
+            raise NoAnswer
         registrations = [registration for succeeded, registration in results if succeeded]
         for succeeded, result in results:
             if not succeeded:
                 # All or nothing: what stays registered could not be registered the next time.
-                await _unregister(registrations)
+                await self._unregister(registrations)
                 assert isinstance(result, Failure)
                 result.raiseException()
         if self._withdrawn:
-            await _unregister(registrations)
+            await self._unregister(registrations)
             return
         self._registrations = registrations
 
@@ -141,7 +169,7 @@ class Offering:
     async def _register_anew(self) -> None:
         session = self._session
         registrations, self._registrations = self._registrations, []
-        await _unregister(registrations)
+        await self._unregister(registrations)
         if session is not None and session is self._session and not self._withdrawn:
             await self._register(session)
 
@@ -151,6 +179,22 @@ class Offering:
         if session is not None:
             # A session without procedures is of no use; the next may have them.
             session.disconnect()
+
+    async def _unregister(self, registrations: list[Any]) -> None:
+        """Take registrations back; those of a lost session are gone anyway."""
+        await self._answered(
+            [maybeDeferred(each.unregister) for each in registrations if each.active]
+        )
+
+    async def _answered(self, requests: list[Deferred[Any]]) -> list[tuple[bool, Any]] | None:
+        """Wait for the answers to some requests; return C{None} if they don't come."""
+        assert self._clock is not None
+        answers: Deferred[list[tuple[bool, Any]]] = Deferred()
+        DeferredList(requests, consumeErrors=True).addCallback(answers.callback)
+        try:
+            return await answers.addTimeout(_ANSWER_TIMEOUT, self._clock)
+        except TimeoutError:
+            return None
 
     # Calls
 
@@ -190,6 +234,14 @@ class Offering:
         published = maybeDeferred(session.publish, topic, *arguments, options=options)
         return published.addErrback(self._explain, session)
 
+    def _unheard(self, session: WatchedSession) -> None:
+        _log.error(
+            "{pool}: no event was acknowledged within {seconds:g} s: the session is ended",
+            pool=self._pool.name,
+            seconds=_ANSWER_TIMEOUT,
+        )
+        session.disconnect()
+
     def _explain(self, failure: Failure, session: WatchedSession) -> None:
         if failure.check(TransportLost, Disconnected) or not session.is_attached():
             raise SessionLost from failure.value
@@ -210,7 +262,7 @@ class Offering:
         }
 
 
-async def _unregister(registrations: list[Any]) -> None:
-    """Take registrations back; those of a lost session are gone anyway."""
-    unregistered = [maybeDeferred(each.unregister) for each in registrations if each.active]
-    await DeferredList(unregistered, consumeErrors=True)
+def _unregister_late(registration: Any) -> None:
+    """Nobody waits for it any more."""
+    if registration is not None and registration.active:
+        maybeDeferred(registration.unregister).addErrback(lambda _: None)

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from ._event_buffer import Event, EventBuffer
 
 if TYPE_CHECKING:
+    from .._patience import Patience
     from ..pool import ReconnectingPoolFactory
     from .options import WampOptions
 
@@ -70,6 +71,7 @@ class Publisher:
         self._window = options.publish_window
         self._max_payload_size = options.max_payload_size
         self._publish: Publish | None = None
+        self._patience: Patience | None = None
         self._under_way: dict[int, Event] = {}
         self._number = 0
         self._going_on = False
@@ -100,15 +102,22 @@ class Publisher:
         """How many events wait, or are under way."""
         return len(self._buffer) + len(self._under_way)
 
-    def joined(self, publish: Publish) -> None:
-        """There is a session: publish what waits, and what comes."""
+    def joined(self, publish: Publish, patience: Patience) -> None:
+        """
+        There is a session: publish what waits, and what comes.
+
+        @param patience: with the router, which has to acknowledge something now and then.
+        """
         self._publish = publish
+        self._patience = patience
         self._told_refused = False
         self._go_on()
 
     def left(self) -> None:
         """The session is gone: hold what is not known to have been published, and what comes."""
         self._publish = None
+        if self._patience is not None:
+            self._patience.stop()
         under_way, self._under_way = self._under_way, {}
         self._buffer.put_back(under_way.values())
         self._buffer.drop()
@@ -162,12 +171,15 @@ class Publisher:
                 self._acknowledged, self._not_published, callbackArgs=told, errbackArgs=told
             )
         self._going_on = False
+        if self._under_way and self._patience is not None:
+            self._patience.start()
 
     def _acknowledged(self, _: object, publish: Publish, number: int) -> None:
         if publish is not self._publish:
             return  # of an earlier session
         del self._under_way[number]
         self.published += 1
+        self._settled()
         self._go_on()
         if not self._buffer:
             self._tell_dropped()
@@ -181,7 +193,15 @@ class Publisher:
         event = self._under_way.pop(number)
         # Only what it is: the text may hold what was to be published.
         self._refuse(event.name, getattr(failure.value, "error", type(failure.value).__name__))
+        self._settled()
         self._go_on()
+
+    def _settled(self) -> None:
+        """The router has answered."""
+        assert self._patience is not None
+        self._patience.progress()
+        if not self._under_way:
+            self._patience.stop()
 
     def _refuse(self, topic: str, reason: str) -> None:
         """Count an event that can't be published; say so once in each session."""

@@ -44,7 +44,10 @@ class PoolClient:
         over.  One that may have sent something is made again only if it was with C{confirm=True}:
         at least once; all others: at most once.
     @param retry_timeout: seconds.
-    @param call_timeout: seconds to wait for an answer; C{None} for as long as the session lasts.
+    @param call_timeout: seconds to wait for an answer.  C{None} for as long as the session lasts,
+        since only the caller knows how long a pool may take: a message may wait for a connection,
+        or for its confirmation.  If the component is lost the router says so; that the router is
+        lost is noticed by the pings of the session's transport, which are off unless you set them.
     @param shards: how many shards the components offer together.  Messages with a key then go to
         the shard of that key, so that they keep their order across machines.  0 for none.
     @param reactor: C{None} for the global one.

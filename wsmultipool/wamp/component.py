@@ -7,6 +7,7 @@ open is closed here:
   - it never forgets how long it waited last, unless it is given a C{main}, and then it tries at
     once after each loss: a session that joins and fails would be made again in a hot loop;
   - it ends for good when the router says goodbye politely;
+  - it waits for ever for a router that neither lets it into the realm nor refuses it;
   - stopped while it connects, it goes on connecting;
   - it takes a wrong realm for a reason to try for ever.
 
@@ -40,6 +41,8 @@ from .options import WampOptions
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from twisted.internet.interfaces import IDelayedCall
+
     from ..pool import ReconnectingPoolFactory
     from .options import WampOptionsDict
 
@@ -59,6 +62,8 @@ _REFUSALS = {
     "wamp.error.cannot_authenticate": "authentication",
 }
 _FIRST_DELAY = 0.3
+# For a router that accepts connections, and lets nobody into the realm.
+_JOIN_TIMEOUT = 30.0
 # For a router that answers goodbye late, or never, and for an attempt that hangs.
 _GOODBYE_TIMEOUT = 5.0
 # Autobahn's own pings: a router that vanished without a word is found out.
@@ -112,6 +117,11 @@ class PoolComponent(Component):
         self._is_running = False
         self._pause: Deferred[None] | None = None
         self._running: list[Deferred[None]] = []
+        self._joining: dict[ComponentSession, IDelayedCall] = {}
+        sessions: Any = self
+        sessions.on("connect", self._connected)
+        for decision in ("join", "leave", "disconnect"):
+            sessions.on(decision, self._decided)
 
     @property
     def is_joined(self) -> bool:
@@ -247,6 +257,24 @@ class PoolComponent(Component):
 
     # The life of a session
 
+    def _connected(self, session: ComponentSession, transport: object) -> None:
+        assert self._reactor is not None
+        self._joining[session] = self._reactor.callLater(_JOIN_TIMEOUT, self._not_heard, session)
+
+    def _not_heard(self, session: ComponentSession) -> None:
+        del self._joining[session]
+        _log.warn(
+            "{pool}: the router has not decided within {seconds:g} s whether it lets us in",
+            pool=self.pool.name,
+            seconds=_JOIN_TIMEOUT,
+        )
+        session.disconnect()
+
+    def _decided(self, session: ComponentSession, *_: object, **__: object) -> None:
+        call = self._joining.pop(session, None)
+        if call is not None:
+            call.cancel()
+
     def _main(self, reactor: IReactorTime, session: ComponentSession) -> Deferred[None]:
         return Deferred.fromCoroutine(self._serve(reactor, session))
 
@@ -256,7 +284,7 @@ class PoolComponent(Component):
         self._was_in = True
         session.on("leave", self._left)  # type: ignore[no-untyped-call]
         try:
-            await self._offering.join(session)
+            await self._offering.join(session, reactor)
         except Exception as error:
             self._offering.leave(session)
             _log.error(
@@ -306,7 +334,10 @@ def pool_component(
     @param prefix: what the URIs of all procedures, topics and errors begin with.
     @param authentication: as Autobahn's C{Component} takes it, for instance
         C{{"ticket": {"authid": "feed", "ticket": "..."}}}; C{None} for none.
-    @param max_rejoin_delay: seconds; how long to wait at most between attempts to join.
+    @param max_rejoin_delay: seconds; how long to wait at most between attempts to join.  A router
+        that accepts the connection has 30 seconds to let it into the realm, as many to register the
+        procedures, and as many to acknowledge anything that is published; then the session is
+        ended, and that was an attempt.
     @param options: see L{WampOptions}.
     @raise TypeError: an option is unknown, or of the wrong type.
     @raise ValueError: an option is out of range; a URL has credentials or a query string, which

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -89,7 +90,9 @@ class PoolSession(WatchedSession):
 
     async def _registered(self) -> bool:
         try:
-            await self._offering.join(self)
+            from twisted.internet import reactor
+
+            await self._offering.join(self, IReactorTime(reactor))
         except Exception as error:
             _log.error(
                 "{pool}: the procedures could not be registered: {error}",
