@@ -41,6 +41,7 @@ from wsmultipool.errors import (
     SendTimeout,
     TransportFailed,
     UpgradeRejected,
+    WrongThread,
 )
 
 
@@ -78,6 +79,13 @@ CASES = [
         {"reason": "the server rejected the upgrade: 401"},
     ),
     Case(NotConnected(), "no connection is open", {}),
+    Case(
+        WrongThread(),
+        "this is not the reactor's thread: use reactor.callFromThread(pool.send, ...) or, to wait"
+        " for the outcome, twisted.internet.threads.blockingCallFromThread(reactor, pool.send,"
+        " ...)",
+        {},
+    ),
     Case(QueueOverflow(100), "the message queue is full (message_queue_size=100)", {"limit": 100}),
     Case(
         BufferFull(10, 95, 100),
@@ -207,8 +215,8 @@ def drawn_tree() -> dict[str, set[str]]:
         depth = len(found[1]) // 4
         line_of_ancestors[depth:] = [found[2]]
         bases[found[2]] = {line_of_ancestors[depth - 1]} if depth else {"Exception"}
-        if "(a TimeoutError)" in (found[3] or ""):
-            bases[found[2]].add("TimeoutError")
+        if also := re.search(r"\(a (\w+Error)\)", found[3] or ""):
+            bases[found[2]].add(also[1])
     return bases
 
 

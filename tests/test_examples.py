@@ -188,6 +188,17 @@ async def test_fresh_tokens() -> None:
 
 
 @within(60)
+async def test_threads() -> None:
+    """A thread has the reactor send for it, and is refused what it does by itself."""
+    assert await output_of("threads.py") == (
+        "received: half of it is done\n"
+        "received: the result is 42\n"
+        "the server has it, from connection 0\n"
+        "not like this\n"
+    )
+
+
+@within(60)
 async def test_fleet() -> None:
     """What a dead server had goes to the others evenly; growing and shrinking undoes it."""
     assert await output_of("fleet.py") == (

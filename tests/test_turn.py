@@ -48,6 +48,19 @@ def test_one_delayed_call_does_for_all(clock: Clock) -> None:
     assert called == list(range(1000))
 
 
+def test_a_turn_begins_with_the_first_thing_to_do(clock: Clock) -> None:
+    """Who counts by turns hears of it, once for each."""
+    end = EndOfTurn(clock)
+    told: list[str] = []
+    end.began = lambda: told.append("began")
+    end.turned = lambda: told.append("turned")
+    for _ in range(2):
+        end.add(lambda: None)
+        end.add(lambda: None)
+        clock.advance(0)
+    assert told == ["began", "turned"] * 2
+
+
 def test_what_is_added_meanwhile_is_for_the_next_turn(clock: Clock) -> None:
     """A callable may add others, even itself, without keeping the turn from ending."""
     end = EndOfTurn(clock)

@@ -48,6 +48,7 @@ from .errors import (
     SendTimeout,
     TransportFailed,
     UpgradeRejected,
+    WrongThread,
 )
 from .events import EventEmitter, EventName
 from .handshake import UpgradeRequest, UpgradeResponse
@@ -152,6 +153,7 @@ __all__ = [
     "SendTimeout",
     "TransportFailed",
     "UpgradeRejected",
+    "WrongThread",
     # what it runs on
     "Speedups",
     "speedups",

@@ -175,6 +175,7 @@ class PooledConnection:
         payload, is_binary = to_payload(data, binary)
         check_flags(compress, mask, True, confirm)
         if not self.up:
+            self._owner.thread.check()
             return fail(NotConnected())
         kind = ConfirmedMessage if confirm else Message
         message = kind(payload, is_binary, compress, mask, None, self)
@@ -192,6 +193,7 @@ class PooledConnection:
         @raise ValueError: more than 125 bytes, or C{timeout} not positive.
         @since: 0.1.0
         """
+        self._owner.thread.check()
         payload = check_ping(data, timeout)
         if not self.up:
             return fail(NotConnected())
@@ -210,6 +212,7 @@ class PooledConnection:
         @raise ValueError: an argument has a value that is not allowed.
         @since: 0.1.0
         """
+        self._owner.thread.check()
         check_close(code, reason)
         return self._life.close(code, reason)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ._connection import PooledConnection
     from ._dispatch import Dispatch
+    from ._reactor_thread import ReactorThread
     from ._turn import EndOfTurn
     from .messages import Lane
     from .options import PoolOptions
@@ -54,6 +55,7 @@ class Intake:
         options: PoolOptions,
         dispatch: Dispatch,
         end_of_turn: EndOfTurn,
+        thread: ReactorThread,
     ) -> None:
         self._clock = clock
         self._options = options
@@ -61,13 +63,16 @@ class Intake:
         self._backlog = dispatch.backlog
         self._unconfirmed = dispatch.unconfirmed
         self._end_of_turn = end_of_turn
+        self._thread = thread
         self._choose = dispatch.choose
         self._most_bytes = options.max_buffered_bytes
         self._sequence = count()
+        self._rest_at = 0
         dispatch.backlog.withdraw = self._withdraw
         dispatch.rest = self._rest
-        end_of_turn.turned = self._begin_turn
-        self._begin_turn()
+        end_of_turn.began = self._begin_turn
+        end_of_turn.turned = self._end_turn
+        self._end_turn()
         self.refusal: Callable[[], PoolError] | None = None
 
     def send_plain(self, data: SendData) -> Deferred[int] | None:
@@ -90,7 +95,7 @@ class Intake:
         if self.refusal is not None or self._backlog.shared or len(payload) > self._most_bytes:
             return None
         sequence = next(self._sequence)
-        if sequence >= self._rest_at:
+        if sequence >= self._rest_at and not self._is_new_turn():
             return None
         choose = self._choose
         connection = choose()
@@ -117,7 +122,7 @@ class Intake:
         if self.refusal is not None or self._backlog.shared or buffered + size > self._most_bytes:
             return None
         sequence = next(self._sequence)
-        if sequence >= self._rest_at:
+        if sequence >= self._rest_at and not self._is_new_turn():
             return None
         choose = self._choose
         connection = choose()
@@ -141,7 +146,9 @@ class Intake:
         """
         if self.refusal is not None or max(map(len, payloads)) > self._most_bytes:
             return 0
-        if next(self._sequence) + len(payloads) >= self._rest_at:
+        if not self._rest_at:
+            self._thread.check()
+        if 0 < self._rest_at <= next(self._sequence) + len(payloads):
             return 0
         flags, confirmations, keys = repeat(is_binary), repeat(None), repeat(key)
         run = zip(payloads, flags, self._sequence, confirmations, keys, strict=False)
@@ -174,6 +181,8 @@ class Intake:
         timeout: float | None,
         confirm: bool,
     ) -> Deferred[int]:
+        if not self._rest_at:
+            self._thread.check()
         if key is None:
             if not fin:
                 raise ValueError("key: a fragment (fin=False) needs one, to name its message")
@@ -200,7 +209,7 @@ class Intake:
         else:
             lane, connection = self._dispatch.place(key)
         if connection is not None and len(payload) <= self._options.max_buffered_bytes:
-            if message.sequence >= self._rest_at:
+            if 0 < self._rest_at <= message.sequence:
                 self._rest()
             elif not confirm:
                 connection.take(message)
@@ -223,6 +232,8 @@ class Intake:
         """
         Send on one connection or not at all.
         """
+        if not self._rest_at:
+            self._thread.check()
         if self.refusal is not None:
             return fail(self.refusal())
         message.sequence = next(self._sequence)
@@ -246,6 +257,8 @@ class Intake:
         """
         Send on every open connection, one message for all that can take it now.
         """
+        if not self._rest_at:
+            self._thread.check()
         payload, is_binary = to_payload(data, binary)
         check_timeout(timeout)
         check_flags(compress, mask, True, confirm)
@@ -324,9 +337,10 @@ class Intake:
 
     def _count_towards_rest(self, messages: int) -> None:
         """A message on many connections has one number, and costs as much as many messages."""
-        self._rest_at -= messages
-        if next(self._sequence) >= self._rest_at:
-            self._rest()
+        if self._rest_at:
+            self._rest_at = max(1, self._rest_at - messages)
+            if next(self._sequence) >= self._rest_at:
+                self._rest()
 
     def _rest(self) -> None:
         if not self._dispatch.resting:
@@ -337,10 +351,29 @@ class Intake:
         self._dispatch.resting = False
         self._dispatch.pull_all()
 
+    def _is_new_turn(self) -> bool:
+        """
+        Asked for the first message of a turn, and for one that is beyond the last.  Its thread is
+        checked here: with each message, that would cost too much.
+
+        @raise WrongThread: it is not the reactor's.
+        """
+        if self._rest_at:
+            return False
+        self._thread.check()
+        return True
+
     def _begin_turn(self) -> None:
-        messages = max(_WITHOUT_REST, _WITHOUT_REST_EACH * self._dispatch.in_service_count)
-        self._rest_at = next(self._sequence) + messages
-        self._dispatch.until_rest = messages // _WAITED_COSTS
+        """Something was queued."""
+        self._rest_at = next(self._sequence) + self._most_messages()
+
+    def _end_turn(self) -> None:
+        """Everything was written."""
+        self._rest_at = 0
+        self._dispatch.until_rest = self._most_messages() // _WAITED_COSTS
+
+    def _most_messages(self) -> int:
+        return max(_WITHOUT_REST, _WITHOUT_REST_EACH * self._dispatch.in_service_count)
 
     # Limits
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._intake import Intake
     from ._message_batch import MessageBatch
     from ._observers import Observers
+    from ._reactor_thread import ReactorThread
     from ._turn import EndOfTurn
     from .errors import GaveUp
     from .handshake import UpgradeRequest, UpgradeResponse
@@ -59,6 +60,7 @@ class ConnectionOwner(LifecycleOwner, Protocol):
     dispatch: Dispatch
     intake: Intake
     end_of_turn: EndOfTurn
+    thread: ReactorThread
 
     def connection_left(self, connection: PooledConnection) -> None: ...
     def messages_received(self, batch: MessageBatch, connection_id: int) -> None: ...

@@ -28,6 +28,7 @@ from .stats import PoolStats
 if TYPE_CHECKING:
     from ._ending import Ending
     from ._message_batch import MessageBatch
+    from ._reactor_thread import ReactorThread
     from .events import EventEmitter
     from .handshake import UpgradeRequest, UpgradeResponse
     from .interfaces import IPoolLogger, IWebSocketFactory
@@ -47,6 +48,7 @@ class Supervisor:
     def __init__(
         self,
         reactor: IReactorTime,
+        thread: ReactorThread,
         fleet: Fleet,
         options: PoolOptions,
         name: str,
@@ -57,6 +59,7 @@ class Supervisor:
         uniform: Callable[[float, float], float] | None = None,
     ) -> None:
         self.reactor = reactor
+        self.thread = thread
         self.options = options
         self.ws_factory = ws_factory
         self.uniform = uniform
@@ -68,7 +71,7 @@ class Supervisor:
         self.observers = Observers()
         self.dispatch.backlog.now = reactor.seconds
         self.dispatch.backlog.observers = self.observers
-        self.intake = Intake(reactor, options, self.dispatch, self.end_of_turn)
+        self.intake = Intake(reactor, options, self.dispatch, self.end_of_turn, thread)
         self.connections: list[PooledConnection] = []
         self.closing = False
         self.ended = False

@@ -21,7 +21,8 @@ class EndOfTurn:
     Collects callables and calls them at the end of the turn: one delayed call for all of them, so
     that writing on a thousand connections costs the reactor no more than writing on one.
 
-    @ivar turned: called first, each time.
+    @ivar began: called when there is something to do.
+    @ivar turned: called when the end has come, first.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -29,10 +30,13 @@ class EndOfTurn:
         self._callables: list[Callable[[], None]] = []
         self._call: IDelayedCall | None = None
         self._reading = False
+        self.began: Callable[[], None] = lambda: None
         self.turned: Callable[[], None] = lambda: None
 
     def add(self, function: Callable[[], None]) -> None:
         """Call C{function} once at the end of this turn."""
+        if not self._callables:
+            self.began()
         self._callables.append(function)
         if self._call is None and not self._reading:
             self._call = self._clock.callLater(0, self._run)

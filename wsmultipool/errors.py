@@ -7,6 +7,7 @@ What can go wrong, as one tree.
     ├── PoolClosed             close() or destroy() was called
     ├── PoolExhausted          every connection of the pool has given up
     ├── NotConnected           no connection is open, and the call does not wait for one
+    ├── WrongThread            called from a thread that is not the reactor's (a RuntimeError)
     ├── SendError              one message was not accepted, or will not be sent
     │   ├── QueueOverflow      dropped from, or refused by, the full message queue
     │   ├── BufferFull         max_buffered_bytes is reached
@@ -71,6 +72,7 @@ __all__ = [
     "SendTimeout",
     "TransportFailed",
     "UpgradeRejected",
+    "WrongThread",
 ]
 
 
@@ -113,6 +115,21 @@ class NotConnected(PoolError):
 
     def __str__(self) -> str:
         return "no connection is open"
+
+
+class WrongThread(PoolError, RuntimeError):
+    """
+    A pool was called, or built, in a thread that its reactor does not run in.  Nothing was done.
+
+    @since: 0.2.0
+    """
+
+    def __str__(self) -> str:
+        return (
+            "this is not the reactor's thread: use reactor.callFromThread(pool.send, ...) or, to"
+            " wait for the outcome, twisted.internet.threads.blockingCallFromThread(reactor,"
+            " pool.send, ...)"
+        )
 
 
 class SendError(PoolError):

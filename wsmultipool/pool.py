@@ -22,6 +22,7 @@ from ._fleet import Fleet
 from ._flush import Flushing
 from ._listening import Listening
 from ._pool_logger import as_pool_logger, guarded
+from ._reactor_thread import ReactorThread
 from ._supervisor import Supervisor
 from ._timer import Timer
 from ._urls import parse_urls
@@ -62,6 +63,8 @@ class ReconnectingPoolFactory(EventEmitter):
     @ivar options: the L{PoolOptions} it was built with.
     @ivar name: what logs call it.
     @raise TypeError: an option is unknown, or of the wrong type.
+    @raise WrongThread: the reactor runs in another thread.  All methods raise that when they are
+        called from another thread than the reactor's, except for C{on}, C{once} and C{off}.
     @raise ValueError: a URL, or the value of an option, is not valid.
     @since: 0.1.0
     """
@@ -87,6 +90,7 @@ class ReconnectingPoolFactory(EventEmitter):
             reactor = IReactorTime(global_reactor)
         elif not IReactorTime.providedBy(reactor):
             raise TypeError(f"reactor: {reactor!r} does not provide IReactorTime")
+        self._thread = ReactorThread(reactor)
         check_options(fleet.urls, checked.ws_options, reactor)
         self.options = checked
         self.name = checked.name or fleet.urls[0].host
@@ -94,6 +98,7 @@ class ReconnectingPoolFactory(EventEmitter):
         self._logger = guarded(as_pool_logger(checked.logger))
         self._supervisor = Supervisor(
             reactor,
+            self._thread,
             fleet,
             checked,
             self.name,
@@ -116,7 +121,7 @@ class ReconnectingPoolFactory(EventEmitter):
             self._logger.warn("%s: connections to its ws:// URLs are not encrypted", self.name)
         self._starting = Timer(reactor)
         if start:
-            self._starting.set(0, self._supervisor.start)
+            self._starting.set(0, self._start)
 
     def __repr__(self) -> str:
         return f"<ReconnectingPoolFactory {self.name} {self._fleet!r}>"
@@ -129,7 +134,13 @@ class ReconnectingPoolFactory(EventEmitter):
 
         @since: 0.1.0
         """
+        self._thread.check()
         self._starting.clear()
+        self._supervisor.start()
+
+    def _start(self) -> None:
+        """Called by the reactor."""
+        self._thread.enter()
         self._supervisor.start()
 
     async def __aenter__(self) -> ReconnectingPoolFactory:
@@ -274,6 +285,7 @@ class ReconnectingPoolFactory(EventEmitter):
         @raise ValueError: C{timeout} is not positive.
         @since: 0.1.0
         """
+        self._thread.check()
         check_timeout(timeout)
         refusal = self._intake.refusal
         if refusal is not None:
@@ -294,6 +306,7 @@ class ReconnectingPoolFactory(EventEmitter):
         @raise ValueError: more than 125 bytes, or C{timeout} is not positive.
         @since: 0.1.0
         """
+        self._thread.check()
         payload = check_ping(data, timeout)
         if self._supervisor.closing:
             return fail(PoolClosed())
@@ -317,6 +330,7 @@ class ReconnectingPoolFactory(EventEmitter):
         @raise ValueError: as L{ping}.
         @since: 0.1.0
         """
+        self._thread.check()
         payload = check_ping(data, timeout)
         return _each(
             [
@@ -334,6 +348,7 @@ class ReconnectingPoolFactory(EventEmitter):
 
         @since: 0.1.0
         """
+        self._thread.check()
         self._listening.hold(self, True)
 
     def resume_receiving(self) -> None:
@@ -342,6 +357,7 @@ class ReconnectingPoolFactory(EventEmitter):
 
         @since: 0.1.0
         """
+        self._thread.check()
         self._listening.hold(self, False)
 
     def messages(self) -> MessageStream:
@@ -356,6 +372,7 @@ class ReconnectingPoolFactory(EventEmitter):
             L{contextlib.aclosing} does.
         @since: 0.1.0
         """
+        self._thread.check()
         return self._listening.stream()
 
     # State
@@ -388,6 +405,7 @@ class ReconnectingPoolFactory(EventEmitter):
         @raise TypeError: C{key} is not hashable.
         @since: 0.1.0
         """
+        self._thread.check()
         affinity = self._dispatch.affinity
         if affinity.moving(key) is not None:
             return None
@@ -399,6 +417,7 @@ class ReconnectingPoolFactory(EventEmitter):
         @return: a snapshot.
         @since: 0.1.0
         """
+        self._thread.check()
         return self._supervisor.stats()
 
     def add_observer(self, observer: IPoolObserver) -> None:
@@ -425,6 +444,7 @@ class ReconnectingPoolFactory(EventEmitter):
             connection has given up.
         @since: 0.1.0
         """
+        self._thread.check()
         return self._supervisor.when_open()
 
     def when_ready(self) -> Deferred[None]:
@@ -433,6 +453,7 @@ class ReconnectingPoolFactory(EventEmitter):
             as that of L{when_open}.
         @since: 0.1.0
         """
+        self._thread.check()
         return self._supervisor.when_ready()
 
     # Size
@@ -449,6 +470,7 @@ class ReconnectingPoolFactory(EventEmitter):
         @raise ValueError: C{size} is less than 1.
         @since: 0.1.0
         """
+        self._thread.check()
         check_integer("size", size, at_least=1)
         return self._supervisor.resize(size)
 
@@ -472,6 +494,7 @@ class ReconnectingPoolFactory(EventEmitter):
         @raise ValueError: an argument has a value that is not allowed.
         @since: 0.1.0
         """
+        self._thread.check()
         check_close(code, reason, drain)
         if drain and self._starting.remaining is not None:
             self.start()  # or there would be nothing to drain to
@@ -484,6 +507,7 @@ class ReconnectingPoolFactory(EventEmitter):
 
         @since: 0.1.0
         """
+        self._thread.check()
         self._starting.clear()
         self._supervisor.destroy()
 

@@ -1,0 +1,56 @@
+"""
+The thread that a pool belongs to: the one that its reactor runs in.
+
+Nothing of Twisted's is safe in any other.  A call from there would seem to work, and take effect
+when something else happens to wake the reactor up, or never.
+"""
+
+from __future__ import annotations
+
+import sys
+from threading import get_ident
+from typing import TYPE_CHECKING, cast
+
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.python import threadable
+
+from .errors import WrongThread
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorCore, IReactorTime
+
+
+class ReactorThread:
+    """
+    Finds out which thread that is, as soon as it can be known.
+
+    A reactor that is not running yet may come to run in any thread, so until then every one may be
+    used.  A clock has no thread; the one that builds the pool counts.
+
+    @ivar ident: as of L{threading.get_ident}; C{None} while it is not known.
+    @raise WrongThread: the reactor runs in another thread than this.
+    """
+
+    def __init__(self, reactor: IReactorTime) -> None:
+        self.ident: int | None = None
+        core = cast("IReactorCore", reactor)
+        if not IReactorFromThreads.providedBy(reactor):
+            self.enter()
+        elif not core.running:
+            core.callWhenRunning(self.enter)
+        elif core is cast("object", sys.modules.get("twisted.internet.reactor")):
+            # Of another one, which runs beside this one, Twisted knows no thread: its first turn
+            # will tell.
+            self.ident = threadable.ioThread
+        self.check()
+
+    def enter(self) -> None:
+        """Take note of the thread: the reactor has called this."""
+        self.ident = get_ident()
+
+    def check(self) -> None:
+        """
+        @raise WrongThread: this is another thread.
+        """
+        if self.ident is not None and self.ident != get_ident():
+            raise WrongThread()
