@@ -34,6 +34,7 @@ LIFECYCLE = [
     "test_several_urls.py",
     "test_observers.py",
     "test_words_of_the_peer.py",
+    "test_passed_on.py",
 ]
 # One subject in several modules, or tested in several: not test_MODULE.py.
 TESTS = {

@@ -113,6 +113,24 @@ def test_very_many_attempts_may_be_over_at_once() -> None:
     assert attempts.begun == ["first", *names]
 
 
+def test_an_attempt_that_breaks_off_the_others_leaves_the_gate_usable() -> None:
+    """Those behind one that raises C{SystemExit} come in when the next attempt is over."""
+
+    def leave() -> None:
+        raise SystemExit
+
+    attempts = Attempts(1)
+    attempts.enter("a")
+    attempts.enter("b", leave)
+    for who in "cd":
+        attempts.enter(who)
+    with pytest.raises(SystemExit):
+        attempts.gate.leave("a")
+    attempts.gate.leave("b")
+    attempts.gate.leave("c")
+    assert attempts.begun == list("abcd")
+
+
 @settings(derandomize=True)
 @given(
     limit=st.integers(min_value=1, max_value=4),

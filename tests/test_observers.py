@@ -26,7 +26,7 @@ class Observer:
 
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
-        self.raises: type[Exception] | None = None
+        self.raises: type[BaseException] | None = None
 
     def attempt_ended(
         self, connection: IPooledConnection, error: Exception | None, seconds: float
@@ -160,10 +160,13 @@ def test_what_is_no_observer_is_refused() -> None:
     memory.close()
 
 
-def test_an_observer_that_fails_disturbs_nothing(logged_failures: LoggedFailures) -> None:
-    """Its exceptions are logged; the pool and the other observers go on."""
+@pytest.mark.parametrize("kind", [ZeroDivisionError, SystemExit])
+def test_an_observer_that_fails_disturbs_nothing(
+    kind: type[BaseException], logged_failures: LoggedFailures
+) -> None:
+    """Whatever it raises is logged; the pool and the other observers go on."""
     memory, observer = observed()
-    observer.raises = ZeroDivisionError
+    observer.raises = kind
     other = Observer()
     memory.pool.add_observer(other)
     memory.pool.send("waits")
@@ -172,7 +175,7 @@ def test_an_observer_that_fails_disturbs_nothing(logged_failures: LoggedFailures
     memory.advance(1)
     assert memory.pool.open_connections == 1
     # An attempt, the message that waited, the connection, the delay, another attempt.
-    assert len(logged_failures.flush(ZeroDivisionError)) == len(other.told) == 5
+    assert len(logged_failures.flush(kind)) == len(other.told) == 5
     observer.raises = None
     memory.close()
 

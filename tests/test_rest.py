@@ -133,3 +133,33 @@ def test_what_is_sent_in_one_turn_beyond_measure_waits_for_the_next(confirm: boo
     assert memory.pool.get_stats().queued_messages == 0
     assert memory.pool.get_stats().sent_messages == 20_000
     memory.close()
+
+
+def test_a_rest_whose_end_is_broken_off_ends_in_the_next_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    What some user code raises in between, C{SystemExit} say, does not leave messages waiting.
+    """
+    memory = MemoryPool(pool_size=3)
+    memory.open()
+    dispatch = memory.pool._dispatch
+    memory.pool._intake._rest()
+    connections = memory.pool._supervisor.connections
+    sent = [connection.send(b"x") for connection in connections]
+    pull = dispatch.pull
+    pulled: list[object] = []
+
+    def breaking_off(connection: Any) -> None:
+        pulled.append(connection)
+        if len(pulled) == 2:
+            raise SystemExit
+        pull(connection)
+
+    monkeypatch.setattr(dispatch, "pull", breaking_off)
+    with pytest.raises(SystemExit):
+        memory.settle()
+    memory.settle()
+    assert [deferred.called for deferred in sent] == [True] * 3
+    assert [peer.received for peer in memory.server.peers] == [[(b"x", True)]] * 3
+    memory.close()

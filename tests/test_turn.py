@@ -136,6 +136,32 @@ def test_one_that_raises_does_not_keep_the_others_from_being_called(
     assert len(logged_failures.flush(LookupError)) == 1
 
 
+@pytest.mark.parametrize("reading", [False, True])
+def test_what_is_broken_off_goes_on_in_the_next_turn(clock: Clock, reading: bool) -> None:
+    """C{SystemExit} goes to whatever runs the reactor; what others have added is not forgotten."""
+    end = EndOfTurn(clock)
+    called: list[str] = []
+
+    def leave() -> None:
+        called.append("leave")
+        end.add(lambda: called.append("added"))
+        raise SystemExit
+
+    if reading:
+        end.begin_reading()
+    for name in "ab":
+        end.add(lambda name=name: called.append(name))  # type: ignore[misc]
+        end.add(leave)
+    with pytest.raises(SystemExit):
+        end.end_reading() if reading else clock.advance(0)
+    assert called == ["a", "leave"]
+    with pytest.raises(SystemExit):
+        clock.advance(0)
+    assert called == ["a", "leave", "b", "leave"]
+    clock.advance(0)
+    assert called == ["a", "leave", "b", "leave", "added", "added"]
+
+
 def test_what_handlers_add_is_called_when_they_are_through(clock: Clock) -> None:
     """Nothing waits for the next turn, and no delayed call is made, for what a read has caused."""
     end = EndOfTurn(clock)

@@ -10,10 +10,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
+from twisted.python.failure import Failure
 
 from ._attempt import Attempt, OneProtocol
+from ._pass_on import pass_on
 from ._quotes import quote, secrets_of
 from ._reasons import in_words
+from ._request import headers_failed
 from ._urls import ProxyOptions
 from .errors import ConnectionFailed, TransportFailed
 
@@ -56,7 +59,11 @@ class Dialling(Attempt):
 
     def begin(self) -> None:
         """Begin, which may call back at once."""
-        request = self._owner.build_request(self._url, self._connection)
+        try:
+            request = self._owner.build_request(self._url, self._connection)
+        except BaseException as raised:
+            pass_on(self._owner.reactor, raised)
+            request = headers_failed(Failure(raised))
         self.wait(request.addCallback(self._dial), self._dialled, self._not_dialled)
 
     def _dial(self, request: UpgradeRequest) -> Deferred[object]:

@@ -309,8 +309,8 @@ class Dispatch:
 
     def pull_all(self) -> None:
         """Let every connection take what it can: after a rest, or when what held it up is gone."""
-        held_up, self._held_up = self._held_up, set()
-        for connection in self._writable | held_up:
+        for connection in self._writable | self._held_up:
+            self._held_up.discard(connection)
             self.pull(connection)
 
     def _hand_over(self, message: Message, connection: PooledConnection) -> None:

@@ -40,8 +40,10 @@ class ConnectGate:
         if self._letting_in:
             return  # called by an attempt that was over at once; the loop below goes on
         self._letting_in = True
-        while self._waiting and (self._limit is None or len(self._inside) < self._limit):
-            following, proceed = self._waiting.popitem(last=False)
-            self._inside.add(following)
-            proceed()
-        self._letting_in = False
+        try:
+            while self._waiting and (self._limit is None or len(self._inside) < self._limit):
+                following, proceed = self._waiting.popitem(last=False)
+                self._inside.add(following)
+                proceed()
+        finally:
+            self._letting_in = False

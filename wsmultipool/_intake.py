@@ -349,7 +349,11 @@ class Intake:
 
     def _go_on(self) -> None:
         self._dispatch.resting = False
-        self._dispatch.pull_all()
+        try:
+            self._dispatch.pull_all()
+        except BaseException:
+            self._rest()  # the others go on in the next turn
+            raise
 
     def _is_new_turn(self) -> bool:
         """

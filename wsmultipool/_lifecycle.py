@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 
 from ._attempt import Attempt
 from ._awaitables import call_user
 from ._dialling import Dialling
 from ._ending import Ending
 from ._heartbeat import Heartbeat
+from ._pass_on import pass_on
 from ._timer import Timer
 from ._tries import Tries
 from ._waiters import Waiters
@@ -220,7 +221,11 @@ class Lifecycle:
         assert self._attempt is not None
         self._attempt.wanted = False  # but not cancelled: the endpoint may tell only now
         self._attempt = attempt = Attempt()
-        hook = call_user(on_connect, self._connection)
+        try:
+            hook = call_user(on_connect, self._connection)
+        except BaseException as raised:
+            pass_on(self._clock, raised)
+            hook = fail(raised)
         attempt.wait(hook, self._on_connect_done, self._on_connect_failed)
 
     def _on_connect_done(self) -> None:

@@ -64,5 +64,5 @@ class Observers:
         for observer in self._all:
             try:
                 observer.measured(what, seconds)
-            except Exception:
+            except BaseException:  # as with failuresHandled: it must not cost a message
                 _log.failure("An observer failed")

@@ -251,6 +251,9 @@ class ReceivingProtocol(ParsingProtocol):
         self._batch = MessageBatch(payloads, self._unread[begin] == FIN | BINARY)
         try:
             self.listener.wire_messages(self._batch)
+        except BaseException:  # a handler has raised SystemExit, say
+            self._withdraw_rest()
+            raise
         finally:
             self._batch = None
         return True

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import signature
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 
@@ -36,7 +36,7 @@ def build_request(
         # The token it fetches may have replaced one that expired: it is asked every time.
         arguments = (connection,) if _needs_argument(options.headers) else ()
         headers = call_user(options.headers, *arguments).addCallback(check_headers)
-        headers.addErrback(_headers_failed)
+        headers.addErrback(headers_failed)
     else:
         headers = succeed(dict(options.headers or {}))
     return headers.addCallback(_compose, url, options)
@@ -57,7 +57,10 @@ def _needs_argument(function: Callable[..., object]) -> bool:
     return False
 
 
-def _headers_failed(failure: Failure) -> Deferred[dict[str, str]]:
+def headers_failed(failure: Failure) -> Deferred[Any]:
+    """
+    @return: a Deferred that has failed with L{HeadersFailed}, for this reason.
+    """
     error = HeadersFailed()
     error.__cause__ = failure.value
     return fail(error)

@@ -18,6 +18,7 @@ from ._fleet import Fleet, Place, by_worth
 from ._gate import ConnectGate
 from ._intake import Intake
 from ._observers import Observers
+from ._pass_on import pass_on
 from ._request import build_request
 from ._turn import EndOfTurn
 from ._waiters import Waiters
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from ._ending import Ending
     from ._message_batch import MessageBatch
     from ._reactor_thread import ReactorThread
-    from .events import EventEmitter
+    from .events import EventEmitter, EventName
     from .handshake import UpgradeRequest, UpgradeResponse
     from .interfaces import IPoolLogger, IWebSocketFactory
     from .options import PoolOptions, ServerURL
@@ -299,18 +300,18 @@ class Supervisor:
 
     def connection_upgraded(self, connection: PooledConnection) -> None:
         assert connection.response is not None
-        self._events.emit("upgrade", connection.response, connection.id)
+        self._tell("upgrade", connection.response, connection.id)
 
     def connection_rejected(
         self, connection: PooledConnection, request: UpgradeRequest, response: UpgradeResponse
     ) -> None:
-        self._events.emit("unexpected-response", request, response, connection.id)
+        self._tell("unexpected-response", request, response, connection.id)
 
     def connection_opened(self, connection: PooledConnection) -> None:
         self._logger.info("%s: %s is open", self._name, self._named(connection))
         # What waits goes first: a message sent by a handler of the event must not overtake it.
         self.dispatch.opened(connection)
-        self._events.emit("open", connection.id)
+        self._tell("open", connection.id)
         if self.open_count:
             self._waiting_for_open.fire()
         self._check_ready()
@@ -320,7 +321,7 @@ class Supervisor:
         if ready and not self._ready and not self.closing:
             self._ready = True
             self._logger.info("%s: all %d connections are open", self._name, self.open_count)
-            self._events.emit("pool:ready")
+            self._tell("pool:ready")
             if self._ready:
                 self._waiting_for_ready.fire()
         elif not ready:
@@ -337,12 +338,12 @@ class Supervisor:
             log = self._logger.warn if ending.is_trouble else self._logger.info
             log("%s: %s: %s", self._name, self._named(connection), ending.cause)
         if error is not None:
-            self._events.emit("error", error, connection.id)
+            self._tell("error", error, connection.id)
         if ending.was_open:
-            self._events.emit("close", connection.id, ending.code, ending.reason)
+            self._tell("close", connection.id, ending.code, ending.reason)
             if connection is self._last_to_leave and not self.open_count:
                 self._logger.warn("%s: no connection is open", self._name)
-                self._events.emit("pool:empty")
+                self._tell("pool:empty")
 
     def connection_moved(self, connection: PooledConnection, was: ServerURL) -> None:
         name = self._fleet.name(connection.id, was.label)
@@ -357,7 +358,7 @@ class Supervisor:
         named = self._named(connection)
         self._logger.error(gave_up, self._name, named, error.attempts, error.__cause__)
         self._last_straw = error.__cause__
-        self._events.emit("error", error, connection.id)
+        self._tell("error", error, connection.id)
         if self.exhausted and self._draining is not None:
             self._draining.finish()  # there is nothing any more to drain to
         elif self.exhausted and not self.closing:
@@ -383,6 +384,13 @@ class Supervisor:
             self.intake.fail_waiting("exhausted")  # what this one has given back just now
         self._check_ended()
 
+    def _tell(self, event: EventName, *args: object) -> None:
+        """Emit an event; nothing that a handler raises keeps a connection from what comes next."""
+        try:
+            self._events.emit(event, *args)
+        except BaseException as raised:
+            pass_on(self.reactor, raised)
+
     def messages_received(self, batch: MessageBatch, connection_id: int) -> None:
         self._events.emit_messages(batch, batch.is_binary, connection_id)
 
@@ -397,4 +405,4 @@ class Supervisor:
 
     def _recovered(self, messages: int) -> None:
         self._logger.info("%s: sent %d messages that had been waiting", self._name, messages)
-        self._events.emit("drain", messages)
+        self._tell("drain", messages)

@@ -57,13 +57,20 @@ class EndOfTurn:
 
     def _do_all(self) -> None:
         self.turned()
-        functions, self._callables = self._callables, []
-        for function in functions:
-            try:
-                function()
-            except Exception:
-                # A balancer that raises, say: the other connections are not concerned.
-                _log.failure("What was to be done at the end of the turn failed")
+        functions, self._callables = iter(self._callables), []
+        try:
+            for function in functions:
+                try:
+                    function()
+                except Exception:
+                    # A balancer that raises, say: the other connections are not concerned.
+                    _log.failure("What was to be done at the end of the turn failed")
+        except BaseException:
+            # It is not meant for us, but for the others there will be a turn, too.
+            self._callables[:0] = functions
+            if self._callables and self._call is None:
+                self._call = self._clock.callLater(0, self._run)
+            raise
 
     def cancel(self) -> None:
         """Forget everything that was added."""
