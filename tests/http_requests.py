@@ -83,9 +83,9 @@ class ServerEndpoint:
         self.port.startListening()
         return succeed(self.port)
 
-    def connect(self) -> Connection:
-        """Connect to what listens."""
-        return Connection(self)
+    def connect(self, *, reads: bool = True) -> Connection:
+        """Connect to what listens, to read what comes from there, or not."""
+        return Connection(self, StringTransportWithDisconnection if reads else FullTransport)
 
     def get(self, path: str, method: str = "GET", **headers: str) -> Response:
         """Make one request on a connection of its own."""
@@ -96,6 +96,34 @@ class ServerEndpoint:
         return response
 
 
+class FullTransport(StringTransportWithDisconnection):
+    """
+    A transport whose other end does not read, so that it fills, as those of TCP do.
+    """
+
+    LIMIT = 65536
+
+    def write(self, data: bytes) -> None:
+        super().write(data)  # type: ignore[no-untyped-call]
+        if self.producer is not None and self.io.tell() > self.LIMIT:
+            self.producer.pauseProducing()
+
+    def loseConnection(self) -> None:
+        if not self.value():  # type: ignore[no-untyped-call]
+            super().loseConnection()  # type: ignore[no-untyped-call]
+
+    def abortConnection(self) -> None:
+        super().loseConnection()  # type: ignore[no-untyped-call]
+
+    def empty(self) -> bytes:
+        """Have the other end read all there is."""
+        data: bytes = self.value()  # type: ignore[no-untyped-call]
+        self.clear()  # type: ignore[no-untyped-call]
+        if self.producer is not None:
+            self.producer.resumeProducing()
+        return data
+
+
 class Connection:
     """
     A client's end of one connection.
@@ -103,10 +131,14 @@ class Connection:
     @ivar transport: the server's.
     """
 
-    def __init__(self, endpoint: ServerEndpoint) -> None:
+    def __init__(
+        self,
+        endpoint: ServerEndpoint,
+        transport: type[StringTransportWithDisconnection] = StringTransportWithDisconnection,
+    ) -> None:
         assert endpoint.factory is not None
         peer = IPv4Address("TCP", "127.0.0.1", 50000)
-        self.transport: Any = StringTransportWithDisconnection(peerAddress=peer)
+        self.transport: Any = transport(peerAddress=peer)
         protocol: Any = endpoint.factory.buildProtocol(peer)
         self.transport.protocol = protocol
         protocol.makeConnection(self.transport)

@@ -38,7 +38,8 @@ def test_loopback_addresses_are_local(address: object, local: bool) -> None:
             "[::1]",
             "[::1]:8080",
             "[::ffff:127.0.0.1]:8080",
-            "::1",
+            "localhost:",
+            "localhost:65535",
             "status.test",
             "status.test.",
             "Status.Test:443",
@@ -69,9 +70,41 @@ def test_names_of_this_machine_are_allowed(host: str | None) -> None:
             "notlocalhost",
             "2001:db8::1",
             "status.test.evil",
+            "status.test/",
         ),
     ],
 )
 def test_names_of_strangers_are_not(host: str) -> None:
     """Whatever they look like."""
+    assert not may_be_called(host, ["status.test"])
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "[::1]evil.com",
+            "[127.0.0.1]evil.com",
+            "[127.0.0.1]",
+            "[localhost]",
+            "[]",
+            "[::1",
+            "::1]",
+        ),
+        *("127.0.0.1%evil.com", "[::1%lo]", "[::1%25lo]", "::1", "::1:80", "localhost:80:80"),
+        *("localhost:evil", "localhost:65536", "localhost:-1", "localhost:+80", "localhost:080808"),
+        *("localhost,localhost", "localhost localhost", "a@localhost", "localhost\\.evil.com"),
+        *(
+            "localhost\n",
+            "\u212aocalhost",
+            "evil.com#.localhost",
+            "evil.com/.localhost",
+            ":80",
+            ".",
+        ),
+        *("127.1", "2130706433", "0x7f000001", "127.0.0.1\x00"),
+    ],
+)
+def test_what_is_no_host_is_not_taken_for_one(host: str) -> None:
+    """Only a whole name or address, and maybe a port, is read: nothing is left out on the way."""
     assert not may_be_called(host, ["status.test"])

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import json
 
-from wsmultipool.service.live import MOST_SECONDS_BEHIND, MOST_WATCHERS
+from wsmultipool.service.http_channel import LONGEST_UNREAD
+from wsmultipool.service.live import MOST_WATCHERS
 
 from .http_requests import Connection
 from .status_pages import Shown
@@ -115,13 +116,13 @@ def test_a_browser_that_reads_no_more_is_given_up() -> None:
     stuck, slow = watching(shown), watching(shown)
     for connection in (stuck, slow):
         connection.transport.producer.pauseProducing()
-    shown.memory.advance(MOST_SECONDS_BEHIND)
+    shown.memory.advance(LONGEST_UNREAD - 1)
     assert [each.connected for each in (stuck, slow)] == [True, True]
     slow.transport.producer.resumeProducing()
     shown.memory.advance(1)
     slow.transport.producer.pauseProducing()
     shown.memory.advance(1)
-    shown.memory.advance(MOST_SECONDS_BEHIND - 1)
+    shown.memory.advance(LONGEST_UNREAD - 2)
     assert [each.connected for each in (stuck, slow)] == [False, True]
     others = [watching(shown) for _ in range(MOST_WATCHERS - 1)]
     assert all(changes(connection) for connection in others)

@@ -87,13 +87,26 @@ def test_what_is_sent_is_not_kept(
 def test_connections_are_limited() -> None:
     """Whoever opens many does not take the descriptors that the pool and the relay need."""
     shown = Shown()
-    connections = [shown.endpoint.connect() for _ in range(MOST_CONNECTIONS)]
-    factory = shown.endpoint.factory
-    assert factory is not None
-    assert factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 50000)) is None
-    connections.pop().close()
-    assert shown.get("/healthz").status == 200
+    connections = [shown.endpoint.connect() for _ in range(MOST_CONNECTIONS + 10)]
+    assert sum(connection.connected for connection in connections) == MOST_CONNECTIONS
     for connection in connections:
+        connection.close()
+    shown.close()
+
+
+def test_however_many_are_idle_a_health_check_is_answered() -> None:
+    """The oldest of them make room, and what is being answered stays."""
+    shown = Shown()
+    watching = shown.endpoint.connect()
+    watching.request("/events")
+    idle = [shown.endpoint.connect() for _ in range(MOST_CONNECTIONS + 50)]
+    begun = shown.endpoint.connect()
+    begun.send(b"GET /healthz HTTP/1.1\r\n")
+    assert shown.get("/healthz").status == 200
+    assert [each.connected for each in (watching, idle[0], idle[-1], begun)] == [
+        *(True, False, True, True)
+    ]
+    for connection in (watching, begun, *idle):
         connection.close()
     shown.close()
 
@@ -230,6 +243,15 @@ def test_metrics_come_in_the_format_that_is_asked_for() -> None:
     shown.close()
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/openmetrics-text"])
+@pytest.mark.parametrize("version", ["x", "1.x", "9.9.9", "1" * 500, ""])
+def test_metrics_come_in_some_format_whatever_is_asked_for(kind: str, version: str) -> None:
+    """A version that is none makes no error of it."""
+    shown = Shown()
+    assert shown.get("/metrics", accept=f"{kind};version={version}").status == 200
+    shown.close()
+
+
 def test_without_prometheus_client_metrics_say_what_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -263,6 +285,73 @@ def test_on_loopback_its_own_names_and_those_allowed_are_served(host: str) -> No
     """Also a request without C{Host}, which no browser makes."""
     shown = Shown(hosts=["status.test"])
     assert shown.get("/healthz", host=host).status == 200
+    shown.close()
+
+
+@pytest.mark.parametrize("address", [IPv4Address("TCP", "127.0.0.1", 80), EVERYWHERE])
+@pytest.mark.parametrize(
+    "head",
+    [
+        *(b"Host: \xff\xfe", b"Host: localhost\r\nAccept: \xff", b"Host: localhost\xe9"),
+        *(b"Host: localhost\r\nHost: localhost", b"Host: localhost\r\nHost: evil.com", b"X: y"),
+    ],
+)
+def test_a_request_that_is_not_as_it_should_be_is_answered_with_400(
+    head: bytes, address: IAddress, logged_failures: LoggedFailures
+) -> None:
+    """Headers that are not ASCII, no C{Host} or two: the log has no traceback of that."""
+    shown = Shown(ServerEndpoint(address))
+    connection = shown.endpoint.connect()
+    connection.send(b"GET /metrics HTTP/1.1\r\n" + head + b"\r\n\r\n")
+    response = connection.response()
+    assert response.status == 400
+    assert "evil" not in response.text
+    assert logged_failures.flush() == []
+    connection.close()
+    shown.close()
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"GET /?\xff HTTP/1.1",
+        b"GET /\xff HTTP/1.1",
+        b"G\xff / HTTP/1.1",
+        b"GET / HTTP/\xff",
+        b"\xff",
+    ],
+)
+def test_a_request_line_that_is_not_ascii_is_refused_by_twisted(
+    request_line: bytes, logged_failures: LoggedFailures
+) -> None:
+    """It answers with 400 and closes the connection."""
+    shown = Shown()
+    connection = shown.endpoint.connect()
+    connection.send(request_line + b"\r\nHost: localhost\r\n\r\n")
+    assert connection.received().startswith(b"HTTP/1.1 400 ")
+    assert not connection.connected
+    assert logged_failures.flush() == []
+    shown.close()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        *(b"Cookie: \xff=\xfe", b"User-Agent: \xff", b"Accept-Encoding: \xff", b"Referer: \xff"),
+        *(b"Connection: \xff", b"If-Modified-Since: \xff", b"If-None-Match: \xff", b"Cookie: \xff"),
+        b"Content-Type: multipart/form-data; boundary=\xff",
+    ],
+)
+def test_headers_that_nobody_looks_at_may_be_anything(
+    headers: bytes, logged_failures: LoggedFailures
+) -> None:
+    """As a cookie of another program on this machine, which browsers send as well."""
+    shown = Shown()
+    connection = shown.endpoint.connect()
+    connection.send(b"GET /stats.json HTTP/1.1\r\nHost: localhost\r\n" + headers + b"\r\n\r\n")
+    assert connection.response().status == 200
+    assert logged_failures.flush() == []
+    connection.close()
     shown.close()
 
 

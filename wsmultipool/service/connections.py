@@ -1,5 +1,5 @@
 """
-The connections of a server, so that it can end them when it stops.
+The connections of a server: so many and no more, and none is left when it stops.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 __all__ = ["MOST_CONNECTIONS", "ServerConnections"]
 
 MOST_CONNECTIONS = 256
-"""So many may be open at once; one more is closed without a word."""
+"""So many may be open at once; for one more, the least important of them is given up."""
 
 _PATIENCE = 1.0
 
@@ -28,6 +28,8 @@ class ServerConnections(WrappingFactory):
     """
     Wraps a server's factory and knows every connection.
 
+    @param wrapped: the factory.  Its protocols may have an C{importance}: when there are too many
+        connections, one of those with the lowest is given up, of several the oldest.
     @since: 0.1.0
     """
 
@@ -36,17 +38,24 @@ class ServerConnections(WrappingFactory):
     def __init__(self, wrapped: IProtocolFactory, reactor: IReactorTime) -> None:
         super().__init__(wrapped)  # type: ignore[no-untyped-call]
         self._reactor = reactor
+        self._given_up: set[ProtocolWrapper] = set()
         self._gone: Deferred[None] | None = None
         self._impatience: IDelayedCall | None = None
 
-    def buildProtocol(self, addr: IAddress | None) -> ProtocolWrapper | None:  # type: ignore[override]
+    def buildProtocol(self, addr: IAddress | None) -> ProtocolWrapper:
         """
-        Wrap one more, unless there are too many: they must not take the descriptors that the rest
-        of the program needs.
+        Wrap one more.  If there are too many, another one makes room: they must not take the
+        descriptors that the rest of the program needs, nor keep those out that have something to
+        ask, as health checks have.
 
         @since: 0.1.0
         """
-        return None if len(self.protocols) >= MOST_CONNECTIONS else super().buildProtocol(addr)
+        present = [each for each in self.protocols if each not in self._given_up]
+        if len(present) >= MOST_CONNECTIONS:
+            least = min(present, key=_importance)
+            self._given_up.add(least)
+            cast(ITCPTransport, least.transport).abortConnection()
+        return super().buildProtocol(addr)
 
     def end(self) -> Deferred[None]:
         """
@@ -77,6 +86,7 @@ class ServerConnections(WrappingFactory):
         @since: 0.1.0
         """
         super().unregisterProtocol(p)  # type: ignore[no-untyped-call]
+        self._given_up.discard(p)
         if self.protocols or self._gone is None:
             return
         gone, self._gone = self._gone, None
@@ -84,3 +94,7 @@ class ServerConnections(WrappingFactory):
             self._impatience.cancel()
             self._impatience = None
         gone.callback(None)
+
+
+def _importance(connection: ProtocolWrapper) -> int:
+    return getattr(connection.wrappedProtocol, "importance", 0)

@@ -51,7 +51,10 @@ class Exposition:
             return Answer(f"{self._missing}\n", 501)
         from prometheus_client.exposition import choose_encoder
 
-        encode, content_type = choose_encoder(request.getHeader("accept") or "")
+        try:
+            encode, content_type = choose_encoder(request.getHeader("accept") or "")
+        except (TypeError, ValueError):  # it compares versions, and takes them for numbers
+            encode, content_type = choose_encoder("")
         return Answer(encode(self._registry), content_type=content_type)
 
     def stop(self) -> None:

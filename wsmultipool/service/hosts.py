@@ -14,9 +14,14 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from twisted.internet.address import IPv4Address as TCP4Address
 from twisted.internet.address import IPv6Address as TCP6Address
 
-__all__ = ["address_of", "is_local", "is_loopback", "may_be_called"]
+__all__ = ["address_of", "is_local", "is_loopback", "may_be_called", "named_by"]
 
 _NAME = re.compile(r"(?:.+\.)?localhost\.?")
+# RFC 9110, section 7.2.  Of what RFC 3986 lets a name contain, names of hosts need no more.
+_LARGEST_PORT = 65535
+_HOST = re.compile(
+    r"(?:\[(?P<ipv6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::(?P<port>[0-9]{0,5}))?"
+)
 
 
 def address_of(host: str) -> IPv4Address | IPv6Address | None:
@@ -51,6 +56,24 @@ def is_local(address: object) -> bool:
     return isinstance(address, TCP4Address | TCP6Address) and is_loopback(address.host)
 
 
+def named_by(host: str) -> str | None:
+    """
+    Take a C{Host} header apart.
+
+    @param host: its value.
+    @return: the name or address in it, in lower case, without brackets and port; C{None} if it is
+        not a host with, maybe, a port.
+    @since: 0.2.0
+    """
+    found = _HOST.fullmatch(host.strip(" \t").lower())
+    if found is None or int(found["port"] or 0) > _LARGEST_PORT:
+        return None
+    if found["name"]:
+        return found["name"].removesuffix(".")
+    # Only what is an address is in brackets.
+    return None if address_of(found["ipv6"]) is None or ":" not in found["ipv6"] else found["ipv6"]
+
+
 def may_be_called(host: str | None, others: Collection[str] = ()) -> bool:
     """
     @param host: a C{Host} header; C{None} without one, as no browser sends it.
@@ -60,10 +83,5 @@ def may_be_called(host: str | None, others: Collection[str] = ()) -> bool:
     """
     if host is None:
         return True
-    name = host.strip().lower()
-    if name.startswith("["):
-        name = name[1:].partition("]")[0]
-    elif name.count(":") == 1:
-        name = name.partition(":")[0]
-    name = name.removesuffix(".")
-    return is_loopback(name) or name in {other.lower() for other in others}
+    name = named_by(host)
+    return name is not None and (is_loopback(name) or name in {other.lower() for other in others})

@@ -5,9 +5,9 @@ Server-sent events: what has changed on the status page, for the browsers that s
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IPushProducer
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
@@ -22,13 +22,6 @@ __all__ = ["LiveResource"]
 
 MOST_WATCHERS = 32
 """So many browsers may watch at once."""
-
-MOST_SECONDS_BEHIND = 30.0
-"""
-How long a browser may leave what it was sent unread, before its connection is aborted.  A network
-that comes back has done so by then, and a browser connects again by itself; but those that never
-read would take all the places.
-"""
 
 
 class LiveResource(Resource):
@@ -69,8 +62,7 @@ class LiveResource(Resource):
         if not self._monitor_is_on:
             self._monitor.watch(self._show)
         request.write(b"retry: 2000\n\n")
-        view = self._monitor.view()
-        watcher.show(self._page.parts(view), view.now)
+        watcher.show(self._page.parts(self._monitor.view()))
         return NOT_DONE_YET
 
     @property
@@ -85,7 +77,7 @@ class LiveResource(Resource):
     def _show(self, view: View) -> None:
         parts = self._page.parts(view)
         for watcher in list(self._watchers):
-            watcher.show(parts, view.now)
+            watcher.show(parts)
 
     def end(self) -> None:
         """
@@ -101,22 +93,17 @@ class LiveResource(Resource):
 class _Watcher:
     """
     One browser.  While it does not read, it is sent nothing: what it gets next is the state of that
-    moment, and not all that was missed; and if it does not for long, its connection ends.
+    moment, and not all that was missed.
     """
 
     def __init__(self, request: Request) -> None:
         self._request = request
         self._paused = False
-        self._behind_since: float | None = None
         self._shown: dict[str, str] = {}
 
-    def show(self, parts: dict[str, str], now: float) -> None:
+    def show(self, parts: dict[str, str]) -> None:
         if self._paused:
-            self._behind_since = now if self._behind_since is None else self._behind_since
-            if now - self._behind_since >= MOST_SECONDS_BEHIND:
-                cast(ITCPTransport, self._request.transport).abortConnection()
             return
-        self._behind_since = None
         changed = {id: html for id, html in parts.items() if self._shown.get(id) != html}
         self._shown = parts
         self._request.write(b"data: %s\n\n" % json.dumps(changed).encode("ascii"))

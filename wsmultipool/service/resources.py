@@ -27,6 +27,9 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
 }
 
+# The headers of requests that are looked at: as text, which Twisted takes for UTF-8.
+_READ = (b"host", b"accept")
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -99,6 +102,13 @@ class Tree(Resource):
         """
         for name, value in _HEADERS.items():
             request.setHeader(name, value)
+        headers = request.requestHeaders
+        hosts = headers.getRawHeaders(b"host", [])
+        # RFC 9112, section 3.2
+        if len(hosts) > 1 or not (hosts or request.clientproto == b"HTTP/1.0"):
+            return _refusal(400, "there must be one Host header")
+        if not all(value.isascii() for name in _READ for value in headers.getRawHeaders(name, [])):
+            return _refusal(400, "only ASCII is possible in headers")
         if not self._may_be_called(request.getHeader("host")):
             return _refusal(
                 403,

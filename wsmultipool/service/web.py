@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
 
 from .access import exposure_of_address
 from .connections import ServerConnections
 from .exposition import Exposition
 from .hosts import is_local, may_be_called
+from .http_channel import StatusSite
 from .live import LiveResource
 from .log_level import service_logger
 from .monitor import Monitor
@@ -27,6 +27,7 @@ from .resources import Answer, AnswerResource, Tree
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
     from twisted.python.failure import Failure
+    from twisted.web.server import Request
 
     from ..pool import ReconnectingPoolFactory
     from .metrics import CountsClients
@@ -83,8 +84,7 @@ class StatusService(Service):
         self._page = Page()
         self._live = LiveResource(self._monitor, self._page)
         self._exposition = Exposition(pool, relay)
-        site = _Site(self._tree(), reactor=reactor)  # type: ignore[no-untyped-call]
-        self._connections = ServerConnections(site, reactor)
+        self._connections = ServerConnections(StatusSite(self._tree(), reactor), reactor)
 
     def _tree(self) -> Tree:
         answers = {
@@ -196,27 +196,3 @@ def _as_json(stats: Any) -> dict[str, Any]:
     return {
         name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()
     }
-
-
-class _Request(Request):
-    """
-    A request of which the body is not kept, as nothing here takes one.
-    """
-
-    def gotLength(self, length: int | None) -> None:
-        super().gotLength(0)  # type: ignore[no-untyped-call]
-
-    def handleContentChunk(self, data: bytes) -> None:
-        pass
-
-
-class _Site(Site):
-    """
-    A site that logs nothing for each request.
-    """
-
-    noisy = False
-    requestFactory = _Request
-
-    def log(self, request: object) -> None:
-        pass
