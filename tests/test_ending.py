@@ -45,6 +45,16 @@ def test_the_end_is_an_error_unless_it_was_in_order_or_wanted(end: Ending, is_er
     assert end.error is (end.cause if is_error else None)
 
 
+def test_a_closing_handshake_is_told_from_other_ends() -> None:
+    """What ended the connection, if that was one, and who began it."""
+    assert ending(BY_PEER).closed is BY_PEER
+    assert ending(BY_PEER).closed_by_peer
+    assert ending(BY_US).closed is BY_US
+    assert not ending(BY_US).closed_by_peer
+    assert ending(DROPPED).closed is None
+    assert not ending(DROPPED).closed_by_peer
+
+
 @pytest.mark.parametrize("code", [1000, 1001, 1005, 1012])
 def test_a_server_that_is_through_or_restarts_is_no_trouble(code: int) -> None:
     """Such a close is read about only by those who read everything."""

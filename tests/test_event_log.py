@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from zope.interface.verify import verifyObject
 
+from wsmultipool import PooledConnection
 from wsmultipool.interfaces import IPoolObserver
 from wsmultipool.service.event_log import MOST_EVENTS, EventLog
 from wsmultipool.testing import MemoryPool
@@ -71,14 +73,32 @@ def test_an_outage_is_told_from_its_beginning_to_its_end() -> None:
     memory.close()
 
 
-def test_a_closing_handshake_is_told_by_its_code() -> None:
-    """The reason that the peer gave is not repeated: it may hold anything."""
-    memory, log = logged(pool_size=1)
+@pytest.mark.parametrize(("code", "tone"), [(1012, "plain"), (4001, "bad")])
+def test_a_closing_handshake_is_told_in_the_words_of_the_peer(code: int, tone: str) -> None:
+    """Its code and its reason, in which what is a secret of the request is not repeated."""
+    memory, log = logged(url="ws://memory.test/?token=0123456789", pool_size=1)
     memory.open()
-    memory.server.peers[0].close(1012, "secret")
+    memory.server.peers[0].close(code, "not with 0123456789")
     memory.settle()
-    assert lines(log)[2] == ("Connection 0", "closed (1012)", 1)
-    assert "secret" not in repr(log.newest_first())
+    told = f'the peer closed the connection: {code} "not with ***"'
+    assert lines(log)[2] == ("Connection 0", told, 1)
+    assert log.newest_first()[-3].tone == tone
+    assert "0123456789" not in repr(log.newest_first())
+    memory.close()
+
+
+def test_what_this_side_ends_is_told_as_that() -> None:
+    """A close on purpose, and the end of the pool, are no bad news."""
+    connections: list[PooledConnection] = []
+    memory, log = logged(pool_size=2, on_connect=connections.append)
+    memory.open()
+    connections[0].close(3000)
+    memory.settle()
+    memory.pool.destroy()
+    memory.settle()
+    ends = [(each.text, each.tone) for each in reversed(log.newest_first())]
+    assert ends[2] == ("this side closed the connection: 3000", "plain")
+    assert ("destroyed", "plain") in ends
     memory.close()
 
 

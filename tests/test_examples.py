@@ -181,6 +181,16 @@ async def test_receive() -> None:
 
 
 @within(60)
+async def test_stop_when_refused() -> None:
+    """A pool that is refused by status or by close code is closed, and says what it was told."""
+    output = await output_of("stop_when_refused.py")
+    assert output.splitlines() == [
+        "no token: the server rejected the upgrade: 401 Unauthorized",
+        "bad token: closed with 4001: invalid API key",
+    ]
+
+
+@within(60)
 async def test_fresh_tokens() -> None:
     """Every attempt has a token of its own."""
     output = await output_of("fresh_tokens.py")
@@ -307,7 +317,7 @@ async def test_application() -> None:
     # the signal, which may interrupt the write of the line before it, where Python refuses another
     # (its `io` documentation, Reentrancy).
     shut_down = twistd.output.partition("received hello")[2]
-    assert shut_down.count("closed (1000)") == 2, twistd.output
+    assert shut_down.count("this side closed the connection: 1000") == 2, twistd.output
     assert "127.0.0.1: closed" in shut_down, twistd.output
     assert "Traceback" not in twistd.output, twistd.output
 

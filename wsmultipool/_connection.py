@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ._fleet import Place
     from ._owner import ConnectionOwner
+    from .errors import ConnectionClosed
     from .handshake import UpgradeResponse
     from .interfaces import IWebSocketWire
 
@@ -112,6 +113,14 @@ class PooledConnection:
     def buffered_bytes(self) -> int:
         """Bytes taken and, as far as is known, not yet written."""
         return self._wire.unwritten_bytes if self.up else 0
+
+    @property
+    def last_close(self) -> ConnectionClosed | None:
+        """
+        How its latest WebSocket was closed; C{None} before there was one, and after one that ended
+        without a closing handshake.
+        """
+        return self._life.last_close
 
     @property
     def gave_up(self) -> bool:

@@ -8,10 +8,6 @@ from dataclasses import dataclass
 
 from .errors import ConnectionClosed, ConnectionDropped
 
-# What servers close with that end, restart, or just are through (RFC 6455, section 7.4.1).  All
-# others say that something is wrong: with this client, or with the server.
-_IN_GOOD_ORDER = frozenset({1000, 1001, 1005, 1012})
-
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -36,19 +32,25 @@ class Ending:
     @property
     def error(self) -> Exception | None:
         """What has failed; C{None} when a connection ended in good order, or as was wanted."""
-        in_order = isinstance(self.cause, ConnectionClosed) and self.was_open
+        in_order = self.closed is not None and self.was_open
         as_wanted = self.wanted and isinstance(self.cause, (ConnectionClosed, ConnectionDropped))
         return None if in_order or as_wanted else self.cause
 
     @property
+    def closed(self) -> ConnectionClosed | None:
+        """The closing handshake, if there was one."""
+        return self.cause if isinstance(self.cause, ConnectionClosed) else None
+
+    @property
     def closed_by_peer(self) -> bool:
-        """Whether the peer began a closing handshake."""
-        return isinstance(self.cause, ConnectionClosed) and self.cause.by_peer
+        """Whether the peer began one."""
+        return self.closed is not None and self.closed.by_peer
 
     @property
     def is_trouble(self) -> bool:
         """Whether an operator should know, although it may have been in good order."""
         if self.error is not None:
             return True
-        refused = not self.lasted or self.code not in _IN_GOOD_ORDER
-        return self.closed_by_peer and not self.wanted and refused
+        if self.wanted or self.closed is None or not self.closed.by_peer:
+            return False
+        return not self.lasted or not self.closed.orderly

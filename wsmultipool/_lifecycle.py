@@ -64,6 +64,8 @@ class Lifecycle:
     @ivar response: the server's latest handshake; C{None} before the first.
     @ivar gave_up: whether it tries no more.
     @ivar opens: how often it has opened.
+    @ivar last_close: how its latest WebSocket was closed; C{None} before there was one, and after
+        one that ended in another way.
     @ivar last_error: what its last failure was, or why the peer closed it last, in words; C{None}
         before the first.
     """
@@ -73,6 +75,7 @@ class Lifecycle:
         self.response: UpgradeResponse | None = None
         self.gave_up = False
         self.opens = 0
+        self.last_close: ConnectionClosed | None = None
         self.last_error: str | None = None
         self._connection = connection
         self._place = place
@@ -382,6 +385,7 @@ class Lifecycle:
             lasted=self._was_proven,
             wanted=self._stopping,
         )
+        self.last_close = ending.closed
         if ending.error is not None or ending.closed_by_peer:
             self.last_error = str(cause)
         took = self._clock.seconds() - (self._began if self._opened_at is None else self._opened_at)

@@ -456,6 +456,9 @@ class CloseTimeout(ConnectionFailed, TimeoutError):
         return f"the closing handshake was not over within {self.timeout:g} s"
 
 
+_ORDERLY = frozenset({1000, 1001, 1005, 1012})  # RFC 6455, section 7.4.1, and IANA's registry
+
+
 class ConnectionClosed(ConnectionFailed):
     """
     The connection ended with a closing handshake (RFC 6455, section 7).  What waited for something
@@ -474,6 +477,14 @@ class ConnectionClosed(ConnectionFailed):
         self.code = code
         self.reason = reason
         self.by_peer = by_peer
+
+    @property
+    def orderly(self) -> bool:
+        """
+        Whether the code is that of a server, or a client, that is through, goes away or restarts.
+        All others say that something is wrong with one of them.
+        """
+        return self.code in _ORDERLY
 
     def __str__(self) -> str:
         text = f"{'the peer' if self.by_peer else 'this side'} closed the connection"

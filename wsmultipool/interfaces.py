@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from ._message_batch import MessageBatch
+    from .errors import ConnectionClosed
     from .handshake import UpgradeRequest, UpgradeResponse
     from .messages import AnyMessage, Message, PlainMessage, SendData
     from .options import PoolOptions, ServerURL
@@ -289,6 +290,9 @@ class IPooledConnection(Interface):
     response: UpgradeResponse | None = Attribute("The server's handshake; C{None} before it.")
     buffered_bytes: int = Attribute("Payload bytes taken and, as far as known, not yet written.")
     latency: float | None = Attribute("Seconds of the last ping round trip; C{None} before one.")
+    last_close: ConnectionClosed | None = Attribute(
+        "How its latest WebSocket was closed; C{None} before that, and without a closing handshake."
+    )
 
     def send(
         data: SendData,

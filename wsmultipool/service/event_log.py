@@ -74,7 +74,6 @@ class EventLog:
         self._pool = pool
         self._now = now
         self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
-        self._failed = False
 
     def start(self) -> None:
         """
@@ -83,7 +82,6 @@ class EventLog:
         @since: 0.1.0
         """
         self._pool.add_observer(self)
-        self._pool.on("close", self._closed)
         self._pool.on("pool:ready", self._ready)
         self._pool.on("pool:empty", self._empty)
         self._pool.on("drain", self._drained)
@@ -95,7 +93,6 @@ class EventLog:
         @since: 0.1.0
         """
         self._pool.remove_observer(self)
-        self._pool.off("close", self._closed)
         self._pool.off("pool:ready", self._ready)
         self._pool.off("pool:empty", self._empty)
         self._pool.off("drain", self._drained)
@@ -128,10 +125,14 @@ class EventLog:
 
         @since: 0.1.0
         """
+        closed = connection.last_close
         if error is not None:
             self._add("bad", str(error), connection.id)
-        # else the event that comes next knows the code of the closing handshake
-        self._failed = error is not None
+        elif closed is None:
+            self._add("plain", "destroyed", connection.id)
+        else:
+            refused = closed.by_peer and not closed.orderly
+            self._add("bad" if refused else "plain", str(closed), connection.id)
 
     def measured(self, what: str, seconds: float) -> None:
         """
@@ -139,11 +140,6 @@ class EventLog:
 
         @since: 0.1.0
         """
-
-    def _closed(self, connection_id: int, code: int, reason: str) -> None:
-        # The reason is the peer's words, and tells nobody what they repeat.
-        if not self._failed:
-            self._add("plain", f"closed ({code})", connection_id)
 
     def _ready(self) -> None:
         self._add("good", f"all {self._pool.total_connections} connections are open")
