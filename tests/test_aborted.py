@@ -55,7 +55,15 @@ def test_a_connection_that_is_given_up_takes_nothing() -> None:
     )
     memory.pool.start()
     memory.settle()
-    memory.clock.callLater(3, lambda: late.append(connections[0].send("late")))
+
+    def send_in(turns: int) -> None:
+        if turns:
+            memory.clock.callLater(0, send_in, turns - 1)
+        else:
+            assert connections[0].state == "connecting"  # its transport is not gone yet
+            late.append(connections[0].send("late"))
+
+    memory.clock.callLater(3, send_in, 2)  # the deadline itself waits for two turns
     memory.clock.advance(3)
     assert isinstance(error_of(late[0]), NotConnected)
     assert memory.server.peers[0].received == []

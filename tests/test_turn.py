@@ -232,3 +232,20 @@ def test_that_a_turn_is_over_is_told_first(clock: Clock) -> None:
     end.add(lambda: called.append("b"))
     end.end_reading()
     assert called == ["turned", "a", "turned", "b"]
+
+
+def test_a_turn_ends_though_the_reactors_time_was_set_back(clock: Clock) -> None:
+    """Else what is to be sent would wait until the time is again what it was."""
+    end = EndOfTurn(clock)
+    called: list[str] = []
+    clock.advance(3600)
+    end.add(lambda: called.append("a"))
+    clock.rightNow = 0
+    clock.advance(0)
+    assert called == []
+
+    end.ask_again()
+
+    clock.advance(0)
+    assert called == ["a"]
+    end.ask_again()  # there is nothing to ask for

@@ -366,7 +366,7 @@ class WebSocketFactory:
         @param options: the pool's.
         @return: the byte stream for the WebSocket, with proxy and TLS as the options want them.
         """
-        return build_endpoint(reactor, url, options.ws_options, timeout=options.open_timeout)
+        return build_endpoint(reactor, url, options.ws_options)
 
     def build_protocol(self, request: UpgradeRequest, options: PoolOptions) -> IWebSocketWire:
         """

@@ -63,7 +63,7 @@ class PooledConnection:
         self.take_confirmed: Callable[[PlainMessage], None]
         self._owner = owner
         self._life = Lifecycle(self, place, owner)
-        self._receipts = Receipts(self, owner)
+        self._receipts = Receipts(self, owner, self._life.clock)
         self._wire: IWebSocketWire
         self._paused = False
         self._held = 0

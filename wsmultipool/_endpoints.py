@@ -11,7 +11,7 @@ From a URL and options to the endpoint that carries a WebSocket.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.endpoints import (
@@ -31,6 +31,10 @@ from ._urls import ProxyOptions, ServerURL
 from ._websocket_options import WebSocketOptions
 
 __all__ = ["build_endpoint", "check_options"]
+
+# The deadline is C{open_timeout}.  Twisted's own would strike before it has looked whether the
+# connection was made while the process was busy.
+_NO_TIMEOUT: Any = None
 
 
 def check_options(
@@ -56,7 +60,7 @@ def check_options(
 
 
 def build_endpoint(
-    reactor: IReactorTime, url: ServerURL, options: WebSocketOptions, *, timeout: float = 30.0
+    reactor: IReactorTime, url: ServerURL, options: WebSocketOptions
 ) -> IStreamClientEndpoint:
     """
     Build the endpoint that a WebSocket is to run on.
@@ -64,18 +68,16 @@ def build_endpoint(
     @param reactor: connects, and resolves names.
     @param url: where to.
     @param options: by what way, and with what TLS.
-    @param timeout: seconds for the TCP connection to one address.  An endpoint given in the options
-        has its own.
     @raise ValueError: as from L{check_options}.
     """
     if options.endpoint is not None:
         stream = _given_endpoint(reactor, options.endpoint)
     elif options.proxy is not None:
         proxy = ProxyOptions.of(options.proxy)
-        to_proxy = _tcp_endpoint(reactor, proxy.host, proxy.port, timeout)
+        to_proxy = _tcp_endpoint(reactor, proxy.host, proxy.port)
         stream = ProxyEndpoint(to_proxy, url.host, url.port, proxy.credentials)
     else:
-        stream = _tcp_endpoint(reactor, url.host, url.port, timeout)
+        stream = _tcp_endpoint(reactor, url.host, url.port)
     if not url.secure:
         return stream
     from ._tls import TLSEndpoint
@@ -102,19 +104,17 @@ def _connection_creator(
     return creator
 
 
-def _tcp_endpoint(
-    reactor: IReactorTime, host: str, port: int, timeout: float
-) -> IStreamClientEndpoint:
+def _tcp_endpoint(reactor: IReactorTime, host: str, port: int) -> IStreamClientEndpoint:
     # An address needs no resolver, which would take a thread; and its refusal is known at once,
     # not after the delay that HostnameEndpoint leaves between addresses.
     if isIPAddress(host):
-        return cast(IStreamClientEndpoint, TCP4ClientEndpoint(reactor, host, port, timeout))
+        return cast(IStreamClientEndpoint, TCP4ClientEndpoint(reactor, host, port, _NO_TIMEOUT))
     if isIPv6Address(host):
-        return cast(IStreamClientEndpoint, TCP6ClientEndpoint(reactor, host, port, timeout))
+        return cast(IStreamClientEndpoint, TCP6ClientEndpoint(reactor, host, port, _NO_TIMEOUT))
     if "_" in host:
         # Names in container networks have these.  HostnameEndpoint refuses them, as IDNA does.
-        return cast(IStreamClientEndpoint, TCP4ClientEndpoint(reactor, host, port, timeout))
-    return HostnameEndpoint(reactor, host, port, timeout)
+        return cast(IStreamClientEndpoint, TCP4ClientEndpoint(reactor, host, port, _NO_TIMEOUT))
+    return HostnameEndpoint(reactor, host, port, _NO_TIMEOUT)
 
 
 def _given_endpoint(

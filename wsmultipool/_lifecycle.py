@@ -21,6 +21,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from ._attempt import Attempt
 from ._awaitables import call_user
+from ._deadline_clock import DeadlineClock
 from ._dialling import Dialling
 from ._ending import Ending
 from ._heartbeat import Heartbeat
@@ -68,6 +69,7 @@ class Lifecycle:
         one that ended in another way.
     @ivar last_error: what its last failure was, or why the peer closed it last, in words; C{None}
         before the first.
+    @ivar clock: for all that is waited for, of this connection's peer.
     """
 
     def __init__(self, connection: PooledConnection, place: Place, owner: LifecycleOwner) -> None:
@@ -80,13 +82,14 @@ class Lifecycle:
         self._connection = connection
         self._place = place
         self._owner = owner
-        self._clock = owner.reactor
+        self._readings = 0
+        self.clock = DeadlineClock(owner.reactor, lambda: self._readings)
         self._tries = Tries(place, owner.options, owner.uniform)
         self._heartbeat: Heartbeat | None = None
         self._wire: IWebSocketWire | None = None
         self._dialling: Dialling  # the latest, which may be over
         self._attempt: Attempt | None = None
-        self._timer = Timer(owner.reactor)  # for what the present state waits for at most so long
+        self._timer = Timer(self.clock)  # for what the present state waits for at most so long
         self._failure: Exception | None = None
         self._closing_with: tuple[int, str] | None = None  # if this side has begun to close
         self._began = 0.0
@@ -113,7 +116,7 @@ class Lifecycle:
     @property
     def uptime(self) -> float | None:
         """Seconds since it opened; C{None} while it is not open."""
-        return None if self._opened_at is None else self._clock.seconds() - self._opened_at
+        return None if self._opened_at is None else self.clock.seconds() - self._opened_at
 
     @property
     def attempts(self) -> int:
@@ -191,7 +194,7 @@ class Lifecycle:
 
     def _connect(self) -> None:
         self.state = "connecting"
-        self._began = self._clock.seconds()
+        self._began = self.clock.seconds()
         self._failure = None
         self._closing_with = None
         self._was_proven = False
@@ -244,10 +247,10 @@ class Lifecycle:
 
     def wire_rejected(self, response: UpgradeResponse) -> None:
         """The server answered with another status than 101."""
-        now = self._clock.seconds()
-        retry_after = response.retry_after(now)
+        # It may be a date.  What of the reactor's time is not one, no server means.
+        retry_after = response.retry_after(self._owner.reactor.seconds())
         if retry_after is not None:
-            self._place.ask_not_before(now + retry_after)
+            self._place.ask_not_before(self.clock.seconds() + retry_after)
         if self._failure is None:
             self._failure = UpgradeRejected(response.status, response.reason, retry_after)
         if self.state == "connecting":
@@ -285,11 +288,11 @@ class Lifecycle:
         self._attempt = None
         self.state = "open"
         self.opens += 1
-        self._opened_at = self._clock.seconds()
+        self._opened_at = self.clock.seconds()
         options = self._owner.options
         if options.heartbeat_interval:
             self._heartbeat = Heartbeat(
-                self._clock,
+                self.clock,
                 options.heartbeat_interval,
                 options.heartbeat_timeout,
                 self._connection.heartbeat_ping,
@@ -304,6 +307,7 @@ class Lifecycle:
 
     def heard(self) -> None:
         """Bytes arrived."""
+        self._readings += 1
         if self._heartbeat is not None:
             self._heartbeat.heard()
 
@@ -388,7 +392,7 @@ class Lifecycle:
         self.last_close = ending.closed
         if ending.error is not None or ending.closed_by_peer:
             self.last_error = str(cause)
-        took = self._clock.seconds() - (self._began if self._opened_at is None else self._opened_at)
+        took = self.clock.seconds() - (self._began if self._opened_at is None else self._opened_at)
         self._opened_at = None
         if self.state != "destroyed":
             self.state = "closed"
@@ -412,7 +416,7 @@ class Lifecycle:
             self._wait_for_retry()
 
     def _wait_for_retry(self) -> None:
-        now = self._clock.seconds()
+        now = self.clock.seconds()
         was = self.url
         delay = self._tries.next(now) - now
         if self.url is not was:

@@ -19,6 +19,8 @@ from ._proof import ProofOfReceipt
 from .errors import ConnectionFailed
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
     from ._connection import PooledConnection
     from ._message_kinds import ConfirmedMessage
     from ._owner import ConnectionOwner
@@ -40,11 +42,11 @@ class Receipts:
     @ivar becoming_quiet: whether nothing is to be taken until all was confirmed.
     """
 
-    def __init__(self, connection: PooledConnection, owner: ConnectionOwner) -> None:
+    def __init__(
+        self, connection: PooledConnection, owner: ConnectionOwner, clock: IReactorTime
+    ) -> None:
         self.proof = ProofOfReceipt(owner.dispatch.unconfirmed)
-        self.pings = PingTracker(
-            owner.reactor, self._send_ping, self._mark, self._proved, owner.observers
-        )
+        self.pings = PingTracker(clock, self._send_ping, self._mark, self._proved, owner.observers)
         self.alone_with: ConfirmedMessage | None = None
         self.becoming_quiet = False
         self._connection = connection

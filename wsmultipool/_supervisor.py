@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, DeferredList, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from ._connection import PooledConnection
+from ._deadline_clock import DeadlineClock
 from ._dispatch import Dispatch
 from ._draining import Draining
 from ._fleet import Fleet, Place, by_worth
@@ -66,13 +67,14 @@ class Supervisor:
         self.uniform = uniform
         self.gate = ConnectGate(options.max_connecting)
         self.end_of_turn = EndOfTurn(reactor)
+        self.clock = DeadlineClock(reactor, lambda: self.end_of_turn.readings)
         self.dispatch = Dispatch(
             options.balancer or RoundRobin(), options.max_deliveries, self._recovered
         )
         self.observers = Observers()
-        self.dispatch.backlog.now = reactor.seconds
+        self.dispatch.backlog.now = self.clock.seconds
         self.dispatch.backlog.observers = self.observers
-        self.intake = Intake(reactor, options, self.dispatch, self.end_of_turn, thread)
+        self.intake = Intake(self.clock, options, self.dispatch, self.end_of_turn, thread)
         self.connections: list[PooledConnection] = []
         self.closing = False
         self.ended = False
@@ -170,6 +172,7 @@ class Supervisor:
         if self._started or self.closing:
             return
         self._started = True
+        self.clock.watch.add(self.end_of_turn)
         self._logger.info(
             "%s: keeping %d connections to %s", self._name, len(self.connections), self._fleet
         )
@@ -263,7 +266,7 @@ class Supervisor:
             self._stop_all(code, reason)
 
         settled = self.dispatch.when_all_settled()
-        self._draining = Draining(self.reactor, seconds, settled, drained)
+        self._draining = Draining(self.clock, seconds, settled, drained)
 
     def _stop_all(self, code: int, reason: str) -> None:
         self.dispatch.end(PoolClosed)
@@ -275,6 +278,7 @@ class Supervisor:
         if self.ended or not self.closing or self._alive:
             return
         self.ended = True
+        self.clock.watch.discard(self.end_of_turn)
         self.end_of_turn.cancel()
         self._report_unheard()
         self._logger.info("%s: closed", self._name)

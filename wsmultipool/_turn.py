@@ -23,6 +23,7 @@ class EndOfTurn:
 
     @ivar began: called when there is something to do.
     @ivar turned: called when the end has come, first.
+    @ivar readings: how often something was read.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -30,6 +31,7 @@ class EndOfTurn:
         self._callables: list[Callable[[], None]] = []
         self._call: IDelayedCall | None = None
         self._reading = False
+        self.readings = 0
         self.began: Callable[[], None] = lambda: None
         self.turned: Callable[[], None] = lambda: None
 
@@ -44,6 +46,7 @@ class EndOfTurn:
     def begin_reading(self) -> None:
         """Handlers are going to be called, and then L{end_reading}."""
         self._reading = True
+        self.readings += 1
 
     def end_reading(self) -> None:
         """Handlers were called: the end of the turn has come for all that was added till now."""
@@ -71,6 +74,12 @@ class EndOfTurn:
             if self._callables and self._call is None:
                 self._call = self._clock.callLater(0, self._run)
             raise
+
+    def ask_again(self) -> None:
+        """The reactor's time was set back: have it come to the end of this turn all the same."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = self._clock.callLater(0, self._run)
 
     def cancel(self) -> None:
         """Forget everything that was added."""

@@ -111,7 +111,9 @@ class ReconnectingPoolFactory(EventEmitter):
         self._listening = Listening(self, self._supervisor.set_receiving)
         self._intake = self._supervisor.intake
         self._dispatch = self._supervisor.dispatch
-        self._flushing = Flushing(reactor, self._dispatch, self._supervisor.all_connections)
+        self._flushing = Flushing(
+            self._supervisor.clock, self._dispatch, self._supervisor.all_connections
+        )
         tls = checked.ws_options.tls
         if isinstance(tls, TLSOptions) and not tls.verify:
             self._logger.warn(
