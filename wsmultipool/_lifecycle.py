@@ -230,7 +230,7 @@ class Lifecycle:
         try:
             hook = call_user(on_connect, self._connection)
         except BaseException as raised:
-            pass_on(self._clock, raised)
+            pass_on(self.clock, raised)
             hook = fail(raised)
         attempt.wait(hook, self._on_connect_done, self._on_connect_failed)
 
