@@ -301,6 +301,55 @@ async def test_the_wait_for_expected_messages_ends(run: Run) -> None:
     )
 
 
+class TurnsAway(WebSocketServerProtocol):
+    """
+    Accepts, and then does not want us; its words would colour the terminal.
+    """
+
+    code = 4001
+
+    def onOpen(self) -> None:
+        # Not sendClose, which lets only 1000 and private codes pass.
+        self.sendCloseFrame(self.code, b"invalid \x1b[31mtoken=seeecret")
+
+
+@within(20)
+async def test_lingering_at_a_server_that_turns_us_away(run: Run) -> None:
+    """That is no success; its words are told, without a secret, and can't control a terminal."""
+    async with server_of(TurnsAway) as server:
+        status, _ = await run.whole(f"{server.url}?token=seeecret", b"", linger=0.3)
+    assert status == 1
+    words = 'the peer closed the connection: 4001 "invalid ?[31m***"'
+    assert run.err.getvalue().splitlines() == [
+        f"wsmultipool cat: {words}",
+        f"wsmultipool cat: the server turns us away: {words}",
+    ]
+
+
+@within(20)
+async def test_waiting_for_input_while_the_server_turns_us_away(run: Run) -> None:
+    """A server that goes on turning us away ends the run, be it that the input goes on."""
+    pool = {"reconnect_interval": 0.01}
+    async with server_of(TurnsAway) as server:
+        assert await run.begin(server.url, timeout=0.3, pool=pool) == 1
+    assert "the server turns us away: " in run.err.getvalue()
+
+
+class SaysGoodbye(TurnsAway):
+    """
+    Accepts, and is through.
+    """
+
+    code = 1000
+
+
+@within(20)
+async def test_lingering_at_a_server_that_is_through(run: Run) -> None:
+    """A normal end is none of the run's: it goes on, and is a success."""
+    async with server_of(SaysGoodbye) as server:
+        assert (await run.whole(server.url, b"", linger=0.3))[0] == 0
+
+
 class Talking(WebSocketServerProtocol):
     """
     Sends a message every 50 ms.

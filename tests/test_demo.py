@@ -315,7 +315,31 @@ async def test_run_against_a_server_that_closes() -> None:
         await server.stop()
     assert server.missing == 0
     said = [line for line in err.getvalue().splitlines() if "%" not in line]
-    assert said == ["the server closed a connection: 1012 service restart"]
+    assert said == ['the peer closed the connection: 1012 "service restart"']
+
+
+class TurnsAway(WebSocketServerProtocol):
+    """
+    Reads messages, and then says that it does not want them.
+    """
+
+    def onPing(self, payload: bytes) -> None:
+        self.sendClose(4001, "invalid token")
+
+
+@within(30)
+async def test_run_against_a_server_that_turns_us_away() -> None:
+    """That every message was written is no success when the server has refused them."""
+    factory = echo_factory()
+    factory.protocol = TurnsAway
+    out, err = io.StringIO(), io.StringIO()
+    async with listening(factory) as server:
+        demo = Demo(reactor, DemoOptions(messages=5, url=server.url), out, err)
+        demo.to_ping = 0.1
+        assert await demo.run() == 1
+    words = 'the peer closed the connection: 4001 "invalid token"'
+    assert words in err.getvalue().splitlines()
+    assert out.getvalue().splitlines()[-1] == f"The server turns us away: {words}"
 
 
 class Mute(WebSocketServerProtocol):

@@ -61,8 +61,8 @@ AUTOBAHN = {
 ANOTHER_END = {"service._client_frames": ("wsmultipool._framing", "wsmultipool._masking")}
 # Built on what every user can import: these modules, and all in these packages.
 EDGES = {
-    *("__main__", "_commands", "_demo", "_demo_report", "_demo_server", "_patience", "_words"),
-    *("cli", "service", "wamp"),
+    *("__main__", "_commands", "_demo", "_demo_report", "_demo_server", "_patience", "_refusals"),
+    *("_words", "cli", "service", "wamp"),
 }
 
 

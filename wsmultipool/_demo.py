@@ -18,6 +18,7 @@ from . import speedups
 from ._demo_report import GREEN, RED, Progress, Screen, connections, missing, table
 from ._demo_server import NUMBER_BYTES, DemoServer, numbered
 from ._patience import Patience
+from ._refusals import Refusals
 from ._version import __version__
 from .errors import PoolError
 from .options import ServerURL, TLSOptions, WebSocketOptions
@@ -100,6 +101,7 @@ class Demo:
             self._url = options.url
         self._pool = self._build_pool()
         self._progress = Progress(Screen(err), reactor, self._pool, options.messages)
+        self._refusals = Refusals(reactor, self._pool, self._server_said)
         self._sending: Deferred[None] | None = None
         self._is_stuck = False
         self._noted: set[str] = set()
@@ -122,7 +124,6 @@ class Demo:
             ws_options=WebSocketOptions(tls=tls),
         )
         pool.on("open", lambda connection_id: self._opens.update([connection_id]))
-        pool.on("close", self._closed)
         pool.on("error", self._failed)
         return pool
 
@@ -150,6 +151,7 @@ class Demo:
         finally:
             self._progress.stop()
             self._pool.off("error", self._failed)  # what fails from here on fails because of us
+            self._refusals.stop()
             self._pool.destroy()
             if self._server is not None:
                 await self._server.stop()
@@ -258,10 +260,10 @@ class Demo:
     def _failed(self, error: Exception, connection_id: int) -> None:
         self._note(str(error))
 
-    def _closed(self, connection_id: int, code: int, reason: str) -> None:
-        # The demo's own server does that on purpose, and an error says more than 1006.
-        if self._server is None and code not in (1000, 1006):
-            self._note(f"the server closed a connection: {code} {reason}".rstrip())
+    def _server_said(self, words: str) -> None:
+        # The demo's own server closes connections on purpose.
+        if self._server is None:
+            self._note(words)
 
     def _note(self, text: str) -> None:
         """
@@ -301,6 +303,8 @@ class Demo:
         # One that was dropped before it was confirmed does not count as sent.
         dropped = 0 if self._options.confirm else stats.dropped_messages
         lines = missing(server, sent, dropped, self._options.messages)
+        if self._refusals.latest is not None:
+            lines.append(f"The server turns us away: {self._refusals.latest}")
         for line in lines:
             out.write_line(out.colored(line, RED))
         if not lines:

@@ -42,7 +42,8 @@ exit status:
   0    everything was sent and, as far as the server's side of the WebSocket
        says, received; what --expect waits for has arrived
   1    no connection could be made; a message was not sent, or nobody knows
-       whether it was received; too few have arrived
+       whether it was received; too few have arrived; the server turned us
+       away for --timeout, or it did last at the end of --linger
   2    the command line has a mistake
   130  interrupted with Ctrl-C (143: by SIGTERM)
   141  nobody reads the output any more
@@ -50,6 +51,11 @@ exit status:
 With --length-prefixed a message is not a line, but the four bytes of its
 length, the most significant first, and then its bytes, both ways.  Several
 connections carry more, and do not keep the order of messages.
+
+A server turns us away when it rejects the upgrade, or closes a connection with
+a code that says that something is wrong, such as 1008, 1011 or 4001: any but
+1000, 1001, 1005 (none at all) and 1012.  That is no success, unless it lets a
+connection be for 5 seconds afterwards.  What it says is on standard error.
 
 Whatever waits for the server ends: see --timeout and --linger.  The input is
 waited for as long as it is open, as only its writer knows when there is more;

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 
 from .._patience import Patience
+from .._refusals import Refusals
 from ..errors import PoolError
 from ..options import ServerURL
 from ..pool import ReconnectingPoolFactory
@@ -98,6 +99,8 @@ class Cat:
             output_descriptor,
         )
         self._report = Report(err, reactor, self._pool, options.progress, output_descriptor)
+        self._refusals = Refusals(reactor, self._pool, self._report.note_once)
+        self._refusals.limit(options.timeout, lambda: self._give_up(self._refused()))
         self._expected: Deferred[None] = Deferred()
         timeout, held = options.timeout, self._output.is_full
         self._confirmations = Confirmations(
@@ -143,16 +146,21 @@ class Cat:
             await self._send_all()
             await self._proven()
             await self._arrived()
-            self._pool.off("error", self._failed)
+            self._listen_no_more()
             await self._pool.close()
             await self._output.when_written()
         finally:
-            self._pool.off("error", self._failed)  # what fails from here on fails because of us
+            self._listen_no_more()
             self._silence.stop()
             self._confirmations.stop()
             self._pool.destroy()
             self._output.stop()
             self._report.stop()
+
+    def _listen_no_more(self) -> None:
+        """What fails from here on fails because of us."""
+        self._pool.off("error", self._failed)
+        self._refusals.stop()
 
     def _give_up(self, reason: Exception) -> None:
         """End the run, whatever it waits for; the first reason counts."""
@@ -253,6 +261,11 @@ class Cat:
         except TimeoutError:
             if expect:
                 raise _GivenUp(self._too_few()) from None
+            if self._refusals.latest is not None:
+                raise self._refused() from None
+
+    def _refused(self) -> _GivenUp:
+        return _GivenUp(f"the server turns us away: {self._refusals.latest}")
 
     def _none_comes(self) -> None:
         self._give_up(_GivenUp(f"{self._too_few()}, and none for {self._options.timeout:g} s"))
@@ -267,6 +280,7 @@ class Cat:
         report, expect = self._report, self._options.expect
         report.received += 1
         self._silence.progress()
+        self._refusals.heard()
         report.received_bytes += len(data)
         self._output.write(self._framing.encode(data))
         if report.received == expect and not self._expected.called:

@@ -99,8 +99,9 @@ class Confirmations:
             self.unknown += 1
         else:
             self.not_sent += 1
-        self._leave()
+        # What waits for room, or for the end, may go on, and fail of the same, at once.
         self._report(f"a message was not confirmed: {failure.getErrorMessage()}")
+        self._leave()
 
     def _leave(self) -> None:
         self._under_way -= 1

@@ -45,7 +45,8 @@ examples:
 
 exit status:
   0    every message was delivered (with --url: was sent)
-  1    messages are missing, or no connection could be made
+  1    messages are missing; no connection could be made; or the server turns us
+       away (see 'wsmultipool cat --help')
   2    the command line has a mistake
   130  interrupted with Ctrl-C
 
