@@ -303,6 +303,51 @@ def test_nobody_waits_for_longer_than_the_timeout(scene: Scene) -> None:
     assert relay.upstream == []
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (
+            {"send_timeout": 5.0},
+            "not sent: no connection took the message within 5 s:"
+            ' the peer closed the connection: 1008 "no such key"; 0 sent before',
+        ),
+        (
+            {"pool": {"message_queue_size": 0}},
+            "not sent: no connection is open:"
+            ' the peer closed the connection: 1008 "no such key"; 0 sent before',
+        ),
+        (
+            {"pool": {"max_reconnect_attempts": 1}},
+            "not sent: every connection of the pool has given up:"
+            ' the peer closed the connection: 1008 "no such key"; 0 sent before',
+        ),
+    ],
+)
+def test_a_client_is_told_why_upstream_is_away(
+    scene: Scene, options: dict[str, Any], reason: str
+) -> None:
+    """What upstream has said reaches the program whose message it did not take; the count too."""
+    relay = scene(**options)
+    relay.memory.server.peers[0].close(1008, "no such key")
+    relay.settle()
+    client = relay.connect()
+    client.send("hello")
+    relay.memory.server.be_silent()
+    relay.memory.advance(6)
+    assert close_of(client) == (1013, reason)
+
+
+def test_an_outage_that_is_over_is_no_reason(scene: Scene) -> None:
+    """A message that is not sent for another reason has that one alone."""
+    relay = scene(pool={"max_buffered_bytes": 100})
+    relay.memory.server.peers[0].close(1008, "no such key")
+    relay.memory.advance(10)
+    client = relay.connect()
+    client.send("c" * 101)
+    relay.settle()
+    assert "no such key" not in close_of(client)[1]
+
+
 def test_a_client_is_told_how_many_of_its_messages_were_sent(scene: Scene) -> None:
     """Those behind the one that failed are withdrawn, so that it can send the rest again."""
     relay = scene(confirm=True, send_timeout=5.0)

@@ -12,28 +12,30 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from zope.interface import implementer
+
 from .errors import ConnectionClosed, UpgradeRejected
+from .interfaces import IPoolObserver
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+    from .interfaces import IPooledConnection
     from .pool import ReconnectingPoolFactory
 
 __all__ = ["Refusals"]
 
-# What servers close with that end, restart, or just are through, and what stands for a lost
-# connection (RFC 6455, section 7.4.1).  All others say that something is wrong.
-_ORDERLY = frozenset({1000, 1001, 1005, 1006, 1012})
-# These need no words: people know what has happened.
+# People know what has happened.
 _UNREMARKABLE = frozenset({1000, 1001, 1005})
 _LASTING = 5.0
 # Less than any clock shows.
 _NO_TIME = 1e-6
 
 
+@implementer(IPoolObserver)
 class Refusals:
     """
-    Listens to a pool, and knows whether its server turns us away: the last that it said was a
+    Observes a pool, and knows whether its server turns us away: the last that it said was a
     refusal, and no connection has lasted 5 seconds since.
 
     @param say: called with what the server closes a connection with, in words without secrets;
@@ -52,9 +54,7 @@ class Refusals:
         self._timeout = math.inf
         self._too_long: Callable[[], object] = lambda: None
         self._call: IDelayedCall | None = None
-        pool.on("open", self._opened)
-        pool.on("close", self._closed)
-        pool.on("error", self._failed)
+        pool.add_observer(self)
 
     def limit(self, seconds: float, too_long: Callable[[], object]) -> None:
         """
@@ -77,10 +77,8 @@ class Refusals:
             self._since = self._clock.seconds()
 
     def stop(self) -> None:
-        """Listen no more: what ends from here on ends because of us."""
-        self._pool.off("open", self._opened)
-        self._pool.off("close", self._closed)
-        self._pool.off("error", self._failed)
+        """Observe no more: what ends from here on ends because of us."""
+        self._pool.remove_observer(self)
         if self._call is not None:
             self._call.cancel()
             self._call = None
@@ -90,32 +88,38 @@ class Refusals:
         if any(now - opened >= _LASTING for opened in self._open.values()):
             self._latest = None
 
-    def _opened(self, connection_id: int) -> None:
-        self._open[connection_id] = self._clock.seconds()
-
-    def _closed(self, connection_id: int, code: int, reason: str) -> None:
+    def attempt_ended(
+        self, connection: IPooledConnection, error: Exception | None, seconds: float
+    ) -> None:
+        """It has let a connection in, or it has not."""
         self._forgive()
-        del self._open[connection_id]
-        if code not in _ORDERLY:
-            self._refused(self._words(connection_id))
-        if code != 1006 and (reason or code not in _UNREMARKABLE):
-            self._say(self._words(connection_id))
+        if error is None:
+            self._open[connection.id] = self._clock.seconds()
+        elif isinstance(error, ConnectionClosed | UpgradeRejected):
+            self._refused(error)
         self._look()
 
-    def _words(self, connection_id: int) -> str:
-        connections = self._pool.get_stats().connections
-        return next(str(each.last_error) for each in connections if each.id == connection_id)
-
-    def _failed(self, error: Exception, connection_id: int) -> None:
+    def connection_ended(
+        self, connection: IPooledConnection, error: Exception | None, seconds: float
+    ) -> None:
+        """It has closed a connection, or that was lost."""
         self._forgive()
-        if isinstance(error, ConnectionClosed | UpgradeRejected):
-            self._refused(str(error))
+        del self._open[connection.id]
+        closed = connection.last_close
+        if closed is not None:
+            if not closed.orderly:
+                self._refused(closed)
+            if closed.reason or closed.code not in _UNREMARKABLE:
+                self._say(str(closed))
         self._look()
 
-    def _refused(self, words: str) -> None:
+    def measured(self, what: str, seconds: float) -> None:
+        """Nothing that matters here."""
+
+    def _refused(self, error: Exception) -> None:
         if self._latest is None:
             self._since = self._clock.seconds()
-        self._latest = words
+        self._latest = str(error)
 
     def _look(self) -> None:
         """Lose patience, or look again when it is time to."""

@@ -206,7 +206,8 @@ class RelayClient:
             may_have_arrived = isinstance(error, DeliveryUnknown | TimeoutError) and self._confirm
             fate = "not confirmed" if may_have_arrived else "not sent"
             # How many were sent: the client then knows which ones to send again.
-            self.close("upstream", code, why_closed(fate, error, self._sent))
+            trouble = None if isinstance(error, PoolClosed) else trouble_of(self._pool)
+            self.close("upstream", code, why_closed(fate, error, self._sent, trouble))
         self._withdraw()
 
     def _withdraw(self) -> None:
@@ -262,8 +263,30 @@ class RelayClient:
         self.is_open = False
 
 
-def why_closed(fate: str, error: BaseException | None, sent: int) -> str:
-    """Say what became of a message, and how many were sent: the latter is never cut off."""
+def trouble_of(pool: ReconnectingPoolFactory) -> str | None:
+    """
+    Say why upstream is away.
+
+    @return: what every connection is in trouble with, without secrets; C{None} while one of them is
+        not, and as long as that is not known.
+    """
+    connections = pool.get_stats().connections
+    if not all(each.attempts for each in connections):
+        return None
+    return next((each.last_error for each in connections if each.last_error), None)
+
+
+def why_closed(
+    fate: str, error: BaseException | None, sent: int, trouble: str | None = None
+) -> str:
+    """
+    Say what became of a message, and how many were sent: the latter is never cut off.
+
+    @param trouble: why upstream is away; the error itself may say it.
+    """
     count = f"; {sent} sent before"
-    octets = f"{fate}: {error}".encode()[: _LONGEST_REASON - len(count)]
+    text = f"{fate}: {error}"
+    if trouble is not None and trouble not in text:
+        text += f": {trouble}"
+    octets = text.encode()[: _LONGEST_REASON - len(count)]
     return octets.decode("utf-8", "ignore") + count
