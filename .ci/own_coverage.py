@@ -32,6 +32,7 @@ LIFECYCLE = [
     "test_close_and_destroy.py",
     "test_receiving.py",
     "test_several_urls.py",
+    "test_fresh_urls.py",
     "test_observers.py",
     "test_words_of_the_peer.py",
     "test_passed_on.py",
@@ -66,6 +67,7 @@ TESTS = {
         "test_flush.py",
         "test_fragments.py",
         "test_overflow.py",
+        "test_reactor_thread.py",
         "test_rest.py",
         "test_runs.py",
         "test_sending.py",
@@ -87,7 +89,7 @@ TESTS = {
     "service.relay_options": ["test_relay_options.py"],
     "service.relay_stats": ["test_relay.py"],
     "_validation": ["test_options.py", "test_urls.py"],
-    "_websocket_options": ["test_options.py"],
+    "_websocket_options": ["test_fresh_urls.py", "test_options.py"],
 }
 DECISIONS = {"_dialling", "_dispatch", "_flush", "_intake", "_lifecycle", "_losses"}
 # What runs when a module is imported belongs to no test.

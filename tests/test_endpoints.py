@@ -256,6 +256,15 @@ def test_attempts_share_what_tls_needs() -> None:
     assert options == WebSocketOptions()
 
 
+def test_no_more_hosts_are_remembered_than_a_hundred() -> None:
+    """A C{url} callable may name ever new ones; the one that was there first is forgotten."""
+    creator = optionsForClientTLS("example.com")
+    options = WebSocketOptions(tls=creator)
+    for number in range(102):
+        check_options([ServerURL.parse(f"wss://{number}.example")], options)
+    assert list(options._creators) == [f"{number}.example" for number in range(2, 102)]
+
+
 def test_creator_of_the_user_is_used_as_it_is() -> None:
     """A connection creator is responsible for everything, the name included."""
     creator = optionsForClientTLS("elsewhere.example")

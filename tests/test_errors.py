@@ -41,6 +41,7 @@ from wsmultipool.errors import (
     SendTimeout,
     TransportFailed,
     UpgradeRejected,
+    URLFailed,
     WrongThread,
 )
 
@@ -111,6 +112,7 @@ CASES = [
     ),
     Case(FlushTimeout(1.5), "not everything was confirmed within 1.5 s", {"timeout": 1.5}),
     Case(PingTimeout(5), "no pong within 5 s", {"timeout": 5}),
+    Case(of_user(URLFailed()), "the URL could not be had: ZeroDivisionError", {}),
     Case(of_user(HeadersFailed()), "the headers could not be had: ZeroDivisionError", {}),
     Case(TransportFailed("refused"), "no connection could be made: refused", {"reason": "refused"}),
     Case(
@@ -286,7 +288,7 @@ def test_each_is_caught_as_what_it_is(case: Case) -> None:
     assert caught.value is case.error
 
 
-@pytest.mark.parametrize("kind", [HeadersFailed, OnConnectFailed])
+@pytest.mark.parametrize("kind", [URLFailed, HeadersFailed, OnConnectFailed])
 def test_an_error_of_the_user_is_named_but_not_quoted(kind: Any) -> None:
     """The text of a user's exception may hold a token: only its type is shown."""
     error = of_user(kind())

@@ -198,6 +198,13 @@ async def test_fresh_tokens() -> None:
 
 
 @within(60)
+async def test_tokens_in_the_url() -> None:
+    """Every attempt has a URL of its own."""
+    output = await output_of("tokens_in_the_url.py")
+    assert output == "admitted token-1\nadmitted token-2\nadmitted token-3\n"
+
+
+@within(60)
 async def test_threads() -> None:
     """A thread has the reactor send for it, and is refused what it does by itself."""
     assert await output_of("threads.py") == (

@@ -16,8 +16,8 @@ from wsmultipool.service.relay_options import RelayOptions
 # What is for programs only, being an object or a callable; or is said in another way.
 NOT_FOR_OPERATORS: dict[type, set[str]] = {
     PoolOptions: {"balancer", "logger", "on_connect", "ws_factory", "ws_options"},
-    # --header and --header-file; the group on TLS; the pool's option of the same name.
-    WebSocketOptions: {"headers", "tls", "max_message_size"},
+    # --header and --header-file; a callable; the group on TLS; the pool's option of the same name.
+    WebSocketOptions: {"headers", "url", "tls", "max_message_size"},
     # --ca, --cert and --key, --insecure.
     TLSOptions: {"trust_root", "client_certificate", "verify"},
     # --token-file, as a token must not be on a command line; --client-ca; --drain; and what 5 s are

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from wsmultipool import WebSocketOptions
-from wsmultipool.errors import HeadersFailed, OnConnectFailed
+from wsmultipool.errors import HeadersFailed, OnConnectFailed, URLFailed
 from wsmultipool.events import EventName
 from wsmultipool.testing import MemoryPool
 
@@ -74,6 +74,27 @@ def test_headers_that_raise_it_leave_the_connect_gate_usable(
     memory.advance(2)
     assert memory.pool.open_connections == 4
     assert headers.calls == 5
+    memory.close()
+
+
+@pytest.mark.parametrize("kind", NOT_FOR_US)
+def test_a_url_that_raises_it_leaves_the_connect_gate_usable(kind: type[BaseException]) -> None:
+    """It is as good a hook as the headers are."""
+    raising = Raising(kind)
+
+    def url() -> str:
+        raising()
+        return "ws://memory.test/"
+
+    options = WebSocketOptions(url=url)
+    memory = MemoryPool(pool_size=3, max_connecting=1, ws_options=options, logger=False)
+    errors: list[Exception] = []
+    memory.pool.on("error", lambda error, connection_id: errors.append(error))
+    memory.pool.start()
+    passes(memory, kind)
+    memory.advance(2)
+    assert [type(error) for error in errors] == [URLFailed]
+    assert memory.pool.open_connections == 3
     memory.close()
 
 

@@ -482,6 +482,7 @@ class Withholding:
 @pytest.mark.parametrize(
     ("stage", "named"),
     [
+        ("url", "the URL"),
         ("headers", "the headers"),
         ("transport", "the transport"),
         ("handshake", "the WebSocket handshake"),
@@ -501,6 +502,9 @@ def test_reconnecting_open_timeout_covers_every_stage(stage: str, named: str) ->
                 return withholding.never("transport")
             return memory.server.connect(protocolFactory)
 
+    def url() -> Any:
+        return withholding.never("url") if stage == "url" else "ws://memory.test/"
+
     def headers() -> Any:
         return withholding.never("headers") if stage == "headers" else {}
 
@@ -512,7 +516,7 @@ def test_reconnecting_open_timeout_covers_every_stage(stage: str, named: str) ->
         open_timeout=6,
         on_connect=on_connect,
         ws_factory=WebSocketFactory(),
-        ws_options=WebSocketOptions(headers=headers, endpoint=Endpoint()),
+        ws_options=WebSocketOptions(url=url, headers=headers, endpoint=Endpoint()),
     )
     if stage == "handshake":
         memory.server.be_silent()
@@ -528,7 +532,7 @@ def test_reconnecting_open_timeout_covers_every_stage(stage: str, named: str) ->
     assert (errors[0].timeout, errors[0].stage) == (6, named)
     assert isinstance(errors[0], TimeoutError)
     assert not any(peer.connected for peer in memory.server.peers)
-    assert withholding.cancelled == [stage] * (stage in ("headers", "transport", "on_connect"))
+    assert withholding.cancelled == [stage] * (stage not in ("handshake", "body"))
     stage = ""
     memory.server.accept()
     memory.advance(1)

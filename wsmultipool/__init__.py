@@ -48,6 +48,7 @@ from .errors import (
     SendTimeout,
     TransportFailed,
     UpgradeRejected,
+    URLFailed,
     WrongThread,
 )
 from .events import EventEmitter, EventName
@@ -152,6 +153,7 @@ __all__ = [
     "SendError",
     "SendTimeout",
     "TransportFailed",
+    "URLFailed",
     "UpgradeRejected",
     "WrongThread",
     # what it runs on

@@ -1,5 +1,6 @@
 """
-Getting a transport for a WebSocket: first the headers, from user code; then the endpoint's answer.
+Getting a transport for a WebSocket: first its URL and the headers, which may come from user
+code; then the endpoint's answer.
 
 Either may take its time, fail, or answer when nobody wants to know any more.
 """
@@ -7,7 +8,7 @@ Either may take its time, fail, or answer when nobody wants to know any more.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
 from twisted.python.failure import Failure
@@ -16,9 +17,9 @@ from ._attempt import Attempt, OneProtocol
 from ._pass_on import pass_on
 from ._quotes import quote, secrets_of
 from ._reasons import in_words
-from ._request import headers_failed
+from ._request import failed
 from ._urls import ProxyOptions
-from .errors import ConnectionFailed, TransportFailed
+from .errors import ConnectionFailed, HeadersFailed, TransportFailed, URLFailed
 
 if TYPE_CHECKING:
     from ._connection import PooledConnection
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from .handshake import UpgradeRequest
     from .interfaces import IWebSocketWire
     from .options import ServerURL
+
+_T = TypeVar("_T")
 
 
 class Dialling(Attempt):
@@ -49,7 +52,7 @@ class Dialling(Attempt):
         failed: Callable[[ConnectionFailed], None],
     ) -> None:
         super().__init__()
-        self.stage = "the headers"
+        self.stage = "the URL"
         self._url = url
         self._connection = connection
         self._owner = owner
@@ -59,12 +62,27 @@ class Dialling(Attempt):
 
     def begin(self) -> None:
         """Begin, which may call back at once."""
+        url = self._ask(self._owner.build_url, self._url, URLFailed)
+        request = url.addCallback(self._build_request)
+        self.wait(request.addCallback(self._dial), self._dialled, self._not_dialled)
+
+    def _build_request(self, url: ServerURL) -> Deferred[UpgradeRequest]:
+        if not self.wanted:
+            return fail(CancelledError())
+        self.stage = "the headers"
+        return self._ask(self._owner.build_request, url, HeadersFailed)
+
+    def _ask(
+        self,
+        build: Callable[[ServerURL, PooledConnection], Deferred[_T]],
+        url: ServerURL,
+        kind: type[ConnectionFailed],
+    ) -> Deferred[_T]:
         try:
-            request = self._owner.build_request(self._url, self._connection)
+            return build(url, self._connection)
         except BaseException as raised:
             pass_on(self._owner.reactor, raised)
-            request = headers_failed(Failure(raised))
-        self.wait(request.addCallback(self._dial), self._dialled, self._not_dialled)
+            return failed(Failure(raised), kind)
 
     def _dial(self, request: UpgradeRequest) -> Deferred[object]:
         if not self.wanted:
@@ -73,7 +91,7 @@ class Dialling(Attempt):
         self.stage = "the transport"
         owner = self._owner
         wire = owner.ws_factory.build_protocol(request, owner.options)
-        endpoint = owner.ws_factory.build_endpoint(owner.reactor, self._url, owner.options)
+        endpoint = owner.ws_factory.build_endpoint(owner.reactor, request.url, owner.options)
         return maybeDeferred(endpoint.connect, OneProtocol(wire, self._attach))
 
     def _attach(self, wire: IWebSocketWire) -> bool:

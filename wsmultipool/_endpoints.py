@@ -36,6 +36,9 @@ __all__ = ["build_endpoint", "check_options"]
 # connection was made while the process was busy.
 _NO_TIMEOUT: Any = None
 
+# Hosts whose TLS is remembered: the making takes milliseconds, and one takes some hundred KiB.
+_MOST_CREATORS = 100
+
 
 def check_options(
     urls: Sequence[ServerURL], options: WebSocketOptions, reactor: IReactorTime | None = None
@@ -100,6 +103,8 @@ def _connection_creator(
             raise ValueError(
                 f"url: no certificate can be for {url.host!r}: give TLSOptions(server_name=...)"
             ) from None
+        if len(options._creators) >= _MOST_CREATORS:  # a url callable that names ever new hosts
+            del options._creators[next(iter(options._creators))]
         options._creators[url.host] = creator
     return creator
 

@@ -38,6 +38,7 @@ class LifecycleOwner(Protocol):
     observers: Observers
     uniform: Callable[[float, float], float] | None
 
+    def build_url(self, url: ServerURL, connection: PooledConnection) -> Deferred[ServerURL]: ...
     def build_request(
         self, url: ServerURL, connection: PooledConnection
     ) -> Deferred[UpgradeRequest]: ...

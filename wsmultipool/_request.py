@@ -1,5 +1,5 @@
 """
-What to ask the server for, made anew for every attempt.
+Where to connect to and what to ask for, made anew for every attempt.
 """
 
 from __future__ import annotations
@@ -11,16 +11,40 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred, fail, succeed
 
 from ._awaitables import call_user
-from ._urls import basic_authorization
+from ._urls import ServerURL, basic_authorization
 from ._websocket_options import check_headers
-from .errors import HeadersFailed
+from .errors import HeadersFailed, URLFailed
 from .handshake import UpgradeRequest
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
+    from .errors import ConnectionFailed
     from .interfaces import IPooledConnection
-    from .options import ServerURL, WebSocketOptions
+    from .options import WebSocketOptions
+
+
+def build_url(
+    url: ServerURL, options: WebSocketOptions, connection: IPooledConnection
+) -> Deferred[ServerURL]:
+    """
+    @param url: the server of the pool that the attempt is for.
+    @param connection: whose attempt it is, for a C{url} callable that wants to know.
+    @return: a Deferred that fires with the URL of one attempt, and fails with L{URLFailed} if the
+        C{url} callable fails, or returns one that will not do.  Cancelling it cancels what that
+        callable started.
+    """
+    if options.url is None:
+        return succeed(url)
+    fresh = _ask(options.url, connection).addCallback(_check_url, url)
+    return fresh.addErrback(failed, URLFailed)
+
+
+def _check_url(value: object, url: ServerURL) -> ServerURL:
+    fresh = ServerURL._parse("url", value)
+    if url.secure and not fresh.secure:
+        raise ValueError(f"url must be a wss:// URL, as {url.label} is, not {fresh.label!r}")
+    return fresh
 
 
 def build_request(
@@ -34,12 +58,15 @@ def build_request(
     """
     if callable(options.headers):
         # The token it fetches may have replaced one that expired: it is asked every time.
-        arguments = (connection,) if _needs_argument(options.headers) else ()
-        headers = call_user(options.headers, *arguments).addCallback(check_headers)
-        headers.addErrback(headers_failed)
+        headers = _ask(options.headers, connection).addCallback(check_headers)
+        headers.addErrback(failed, HeadersFailed)
     else:
         headers = succeed(dict(options.headers or {}))
     return headers.addCallback(_compose, url, options)
+
+
+def _ask(function: Callable[..., object], connection: IPooledConnection) -> Deferred[Any]:
+    return call_user(function, *((connection,) if _needs_argument(function) else ()))
 
 
 def _needs_argument(function: Callable[..., object]) -> bool:
@@ -57,11 +84,11 @@ def _needs_argument(function: Callable[..., object]) -> bool:
     return False
 
 
-def headers_failed(failure: Failure) -> Deferred[Any]:
+def failed(failure: Failure, kind: type[ConnectionFailed]) -> Deferred[Any]:
     """
-    @return: a Deferred that has failed with L{HeadersFailed}, for this reason.
+    @return: a Deferred that has failed with an error of this kind, for this reason.
     """
-    error = HeadersFailed()
+    error = kind()
     error.__cause__ = failure.value
     return fail(error)
 

@@ -20,7 +20,7 @@ from ._gate import ConnectGate
 from ._intake import Intake
 from ._observers import Observers
 from ._pass_on import pass_on
-from ._request import build_request
+from ._request import build_request, build_url
 from ._turn import EndOfTurn
 from ._waiters import Waiters
 from .balancers import RoundRobin
@@ -296,6 +296,9 @@ class Supervisor:
             )
 
     # What connections tell (ConnectionOwner)
+
+    def build_url(self, url: ServerURL, connection: PooledConnection) -> Deferred[ServerURL]:
+        return build_url(url, self.options.ws_options, connection)
 
     def build_request(
         self, url: ServerURL, connection: PooledConnection

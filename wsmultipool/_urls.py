@@ -76,11 +76,11 @@ class ServerURL:
         return cls._parse("url", url)
 
     @classmethod
-    def _parse(cls, option: str, url: str) -> ServerURL:
+    def _parse(cls, option: str, url: object) -> ServerURL:
         parts = _split(option, url, {"ws": False, "wss": True}, "ws:// or wss://")
         if parts.fragment:
             raise ValueError(
-                f"{option} must not have a fragment (RFC 6455, section 3): {redact(url)}"
+                f"{option} must not have a fragment (RFC 6455, section 3): {redact(str(url))}"
             )
         port = parts.port or _DEFAULT_PORTS[parts.secure]
         resource = quote((parts.path or "/") + parts.query, safe=_RESOURCE_SAFE)

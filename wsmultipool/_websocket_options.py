@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     HeadersSource = (
         Headers | Callable[[], FreshHeaders] | Callable[[PooledConnection], FreshHeaders]
     )
+    FreshURL = str | Awaitable[str]
+    URLSource = Callable[[], FreshURL] | Callable[[PooledConnection], FreshURL]
 
 __all__ = ["Compression", "WebSocketOptions", "check_headers"]
 
@@ -105,6 +107,10 @@ class WebSocketOptions:
         or C{None}.  The callable takes no argument or, to see by its C{url} which server it is for,
         the L{PooledConnection<wsmultipool.PooledConnection>}.  C{Host}, C{User-Agent}, C{Origin}
         and C{Authorization} given here replace the ones made from other options.
+    @ivar url: a callable that is called for every attempt, and returns the URL to use for it, or a
+        Deferred or awaitable of one, for tokens in the query; C{None} for the pool's URL.  It takes
+        no argument, or the connection, as C{headers} does.  The URL may name another host; one that
+        is C{ws://} where the pool's is C{wss://} is refused.
     @ivar origin: the C{Origin} header; C{None} for none.
     @ivar user_agent: the C{User-Agent} header; C{None} for none.
     @ivar compression: whether to offer permessage-deflate, or how.
@@ -126,6 +132,7 @@ class WebSocketOptions:
 
     protocols: Sequence[str] = ()
     headers: HeadersSource | None = None
+    url: URLSource | None = None
     origin: str | None = None
     user_agent: str | None = f"wsmultipool/{__version__}"
     compression: bool | Compression = False
@@ -150,6 +157,12 @@ class WebSocketOptions:
         elif self.headers is not None and not callable(self.headers):
             raise TypeError(
                 f"headers must be a mapping or a callable, not {type(self.headers).__name__}"
+            )
+        if self.url is not None and not callable(self.url):
+            # Not its value, in which there may be a token.
+            raise TypeError(
+                "url must be a callable that returns the URL for each attempt, not"
+                f" {_type(self.url)}: the URLs that the pool keeps are its first argument"
             )
         for option in ("origin", "user_agent"):
             if (text := getattr(self, option)) is not None:
@@ -205,6 +218,7 @@ class WebSocketOptions:
             headers=f"<{', '.join(self.headers)}>"
             if isinstance(self.headers, Mapping)
             else "<callable>",
+            url="<callable>",
             tls=repr(self.tls) if isinstance(self.tls, TLSOptions) else f"<{_type(self.tls)}>",
         )
 

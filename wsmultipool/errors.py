@@ -17,6 +17,7 @@ What can go wrong, as one tree.
     ├── FlushTimeout           not everything was proven to have arrived in time (a TimeoutError)
     ├── PingTimeout            no pong in time                        (a TimeoutError)
     └── ConnectionFailed       an attempt or a connection failed; the pool tries again
+        ├── URLFailed          the url callable failed
         ├── HeadersFailed      the headers callable failed
         ├── TransportFailed    no TCP connection could be made
         ├── OpenTimeout        not open within open_timeout           (a TimeoutError)
@@ -71,6 +72,7 @@ __all__ = [
     "SendError",
     "SendTimeout",
     "TransportFailed",
+    "URLFailed",
     "UpgradeRejected",
     "WrongThread",
 ]
@@ -277,6 +279,19 @@ class ConnectionFailed(PoolError):
     """
 
     url: str | None = None
+
+
+class URLFailed(ConnectionFailed):
+    """
+    The C{url} callable raised, its Deferred failed, or it returned no URL that will do; that error
+    is the C{__cause__}.
+
+    @since: 0.2.0
+    """
+
+    def __str__(self) -> str:
+        # Only the type: the text of a user's error may hold a token.
+        return f"the URL could not be had: {type(self.__cause__).__name__}"
 
 
 class HeadersFailed(ConnectionFailed):

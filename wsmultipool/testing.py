@@ -54,7 +54,11 @@ class _MemoryFactory(WebSocketFactory):
     def build_endpoint(
         self, reactor: IReactorTime, url: ServerURL, options: PoolOptions
     ) -> IStreamClientEndpoint:
-        return self._servers[url]
+        if url in self._servers:
+            return self._servers[url]
+        # From a url callable: it is for a server of the pool, if one has this host.
+        known = {(each.host, each.port): server for each, server in self._servers.items()}
+        return known.get((url.host, url.port), next(iter(self._servers.values())))
 
 
 class MemoryPool:
