@@ -4,11 +4,19 @@ Tests for L{wsmultipool.service.config_file}.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from wsmultipool.service.config_file import digest, exposed, header_lines, read_config, read_text
+from wsmultipool.service.config_file import (
+    check_regular,
+    digest,
+    exposed,
+    header_lines,
+    read_config,
+    read_text,
+)
 from wsmultipool.service.option_values import ConfigurationError
 
 
@@ -109,3 +117,22 @@ def test_digest(tmp_path: Path) -> None:
     assert digest([str(one), str(two)]) != before
     assert digest([str(two), str(one)]) != digest([str(one), str(two)])
     assert digest(["no\0path"]) == digest([str(tmp_path)])
+
+
+def test_a_pipe_is_left_to_its_reader(tmp_path: Path) -> None:
+    """To look whether it has changed would take what is in it, or wait for ever."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert digest([str(pipe)]) == digest([str(tmp_path / "missing")])
+
+
+def test_what_must_be_a_regular_file(tmp_path: Path) -> None:
+    """What is read by others, and again, can be no pipe; that it is missing is theirs to say."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigurationError) as raised:
+        check_regular(str(pipe), "ca")
+    assert str(raised.value) == f"ca {str(pipe)!r} is not a regular file"
+    check_regular(written(tmp_path, "x"), "ca")
+    check_regular(str(tmp_path / "missing"), "ca")
+    check_regular("no\0path", "ca")

@@ -4,6 +4,7 @@ Tests for L{wsmultipool.service.configuration}.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,16 @@ def test_mistakes_are_told_by_name(values: Values, message: str) -> None:
     said = refusal(values)
     assert said.startswith(message)
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("option", ["ca", "cert", "key", "client_ca"])
+def test_keys_and_certificates_are_no_pipes(tmp_path: Path, option: str) -> None:
+    """They are read more than once, and by others, who would wait for ever."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigurationError) as raised:
+        Configuration.of({"url": ["wss://h"], option: str(pipe)})
+    assert str(raised.value) == f"{option} {str(pipe)!r} is not a regular file"
 
 
 def test_tls(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ PURE = {
     ),
     *("_commands.message_framing", "_words", "service.command_line", "service.config_file"),
     *("service.configuration", "service.option_table", "service.option_values"),
-    *("service.reloading", "service.hosts"),
+    *("service.bounded_read", "service.reloading", "service.hosts"),
 }
 # They do not decide anything: the version, what logs, and what waits for user code.
 PURE_ENOUGH = {"_version", "_awaitables", "_pool_logger", "loggers", "service.log_level"}

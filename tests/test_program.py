@@ -4,6 +4,7 @@ Tests for L{wsmultipool.service.program}, with a server in memory.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from zope.interface import implementer
 
 from wsmultipool import PoolClosed, ReconnectingPoolFactory, TLSOptions
 from wsmultipool._memory_transport import connect
+from wsmultipool.service import bounded_read
 from wsmultipool.service.configuration import Configuration, Source
 from wsmultipool.service.log_level import set_log_level
 from wsmultipool.service.option_values import ConfigurationError
@@ -283,6 +285,26 @@ def test_reloading_a_mistake_changes_nothing(tmp_path: Path, lines: list[str]) -
     assert program.pool.open_connections == 2
     (line,) = lines
     assert line.startswith("error: Nothing is changed, as there is a mistake: min_uptime must be")
+    stop(program)
+
+
+def test_reloading_does_not_wait_for_ever(
+    tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe that nobody writes to has taken the place of a file: that is a mistake like others."""
+    monkeypatch.setattr(bounded_read, "SECONDS", 0.05)
+    headers = tmp_path / "headers"
+    config = write(tmp_path / "config", f'pool_size = 1\nheader_file = ["{headers}"]\n')
+    headers.write_text("X-A: 1")
+    program = started(config)
+    headers.unlink()
+    os.mkfifo(headers)
+    program.reload()
+    (line,) = [line for line in lines if line.startswith("error")]
+    assert line.endswith(f"header_file {str(headers)!r}: nothing to read for 0.05 s")
+    program.memory.server.peers[0].drop()
+    program.memory.advance(2)
+    assert program.memory.server.peers[1].headers["x-a"] == "1"
     stop(program)
 
 

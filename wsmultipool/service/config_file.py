@@ -11,11 +11,11 @@ import os
 import stat
 import tomllib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
+from .bounded_read import is_regular, read_bytes
 from .option_values import ConfigurationError, Values, typed
 
-__all__ = ["digest", "exposed", "header_lines", "read_config", "read_text"]
+__all__ = ["check_regular", "digest", "exposed", "header_lines", "read_config", "read_text"]
 
 
 def read_text(path: str, what: str) -> str:
@@ -26,7 +26,7 @@ def read_text(path: str, what: str) -> str:
     @raise ConfigurationError: it can't be read, or is not UTF-8.
     """
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return read_bytes(path).decode("utf-8")
     except OSError as error:
         raise ConfigurationError(f"{what} {path!r}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -73,16 +73,32 @@ def header_lines(path: str) -> Iterator[tuple[str, str]]:
 
 def digest(paths: Iterable[str]) -> str:
     """
-    Return what differs if other things are in these files, whether or not they can be read.
+    Return what differs if other things are in these files, whether or not they can be read.  A pipe
+    is left to whoever needs what is in it.
     """
     digest = hashlib.sha256()
     for path in paths:
         try:
-            data = Path(path).read_bytes()
+            data = read_bytes(path) if is_regular(path) else b""
         except (OSError, ValueError):
             data = b""
         digest.update(hashlib.sha256(data).digest())
     return digest.hexdigest()
+
+
+def check_regular(path: str, what: str) -> None:
+    """
+    Check that a file can be read more than once.  That it is not there is left to whoever reads it.
+
+    @param what: what to call it in a message.
+    @raise ConfigurationError: it is a pipe or the like, which may also keep its reader waiting.
+    """
+    try:
+        regular = is_regular(path)
+    except (OSError, ValueError):
+        return
+    if not regular:
+        raise ConfigurationError(f"{what} {path!r} is not a regular file")
 
 
 def exposed(path: str) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 
 from ..options import PoolOptions, ProxyOptions, ServerURL, TLSOptions, WebSocketOptions
 from .access import check_exposure, exposure_of_description, on_loopback_unless_told
-from .config_file import digest, exposed, header_lines, read_config, read_text
+from .config_file import check_regular, digest, exposed, header_lines, read_config, read_text
 from .endpoint_string import tls_files_of
 from .option_table import BY_NAME, OPTIONS
 from .option_values import ConfigurationError, Values, header_of, headers_of, merged
@@ -132,6 +132,10 @@ class Configuration:
         """
         # Before they are read: what changes in between counts as a change the next time.
         contents = {name: digest(paths) for name, paths in _files(values)}
+        for name, paths in _files(values):
+            if name != "wamp_ticket_file":  # of which we are the only reader
+                for path in paths:
+                    check_regular(path, name)
         urls = _several(values, "url")
         if not urls:
             raise ConfigurationError("url is missing: give --url, or a --config file that has it")
