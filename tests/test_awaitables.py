@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from wsmultipool._awaitables import as_deferred, call_user
+from wsmultipool.errors import NoAsyncioLoop
 
 
 class Broken(Exception):
@@ -57,19 +58,11 @@ waiting = pytest.mark.parametrize(
 @pytest.fixture
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
     """
-    An event loop that runs only when told to.
+    An event loop that does not run.
     """
     loop = asyncio.new_event_loop()
     yield loop
     loop.close()
-
-
-def run_callbacks(loop: asyncio.AbstractEventLoop) -> None:
-    """
-    Let the loop call the callbacks that are due.
-    """
-    loop.call_soon(loop.stop)
-    loop.run_forever()
 
 
 def outcome(deferred: Deferred[Any]) -> list[Any]:
@@ -132,40 +125,107 @@ def test_a_deferred_is_returned_as_it_is() -> None:
     assert as_deferred(deferred) is deferred
 
 
-def test_an_asyncio_future_is_waited_for(loop: asyncio.AbstractEventLoop) -> None:
+def test_an_asyncio_future_is_waited_for() -> None:
     """
     Futures of asyncio end in a Deferred as well, with their result.
     """
-    future = loop.create_future()
-    results = outcome(as_deferred(future))
-    future.set_result("done")
-    assert results == []
-    run_callbacks(loop)
-    assert results == ["done"]
+
+    async def test() -> None:
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        results = outcome(as_deferred(future))
+        future.set_result("done")
+        assert results == []
+        await asyncio.sleep(0)
+        assert results == ["done"]
+
+    asyncio.run(test())
 
 
-def test_an_asyncio_future_may_fail(loop: asyncio.AbstractEventLoop) -> None:
+def test_an_asyncio_future_may_fail() -> None:
     """
     The exception of an asyncio future is the Deferred's failure.
     """
-    future = loop.create_future()
-    results = outcome(as_deferred(future))
-    future.set_exception(Broken())
-    run_callbacks(loop)
-    assert results[0].check(Broken)
+
+    async def test() -> None:
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        results = outcome(as_deferred(future))
+        future.set_exception(Broken())
+        await asyncio.sleep(0)
+        assert results[0].check(Broken)
+
+    asyncio.run(test())
 
 
-def test_an_asyncio_future_is_cancelled(loop: asyncio.AbstractEventLoop) -> None:
+def test_an_asyncio_future_is_cancelled() -> None:
     """
     Cancelling the Deferred cancels the asyncio future.
     """
+
+    async def test() -> None:
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        deferred = as_deferred(future)
+        results = outcome(deferred)
+        deferred.cancel()
+        assert future.cancelled()
+        await asyncio.sleep(0)
+        assert results[0].check(asyncio.CancelledError)
+
+    asyncio.run(test())
+
+
+def plain() -> object:
+    """Begin something of asyncio's in a plain function."""
+    return asyncio.get_running_loop().create_future()
+
+
+async def sleeping() -> None:
+    """Sleep as one does in asyncio."""
+    await asyncio.sleep(0.01)
+
+
+async def in_time() -> None:
+    """Limit the time of something."""
+    async with asyncio.timeout(1):
+        pass
+
+
+@pytest.mark.parametrize("function", [plain, sleeping, in_time])
+def test_asyncio_where_its_loop_does_not_run(function: Callable[[], object]) -> None:
+    """
+    The error says what to do, and keeps the one that asyncio has raised.
+    """
+    (failure,) = outcome(call_user(function))
+    assert failure.check(NoAsyncioLoop)
+    assert "asyncioreactor.install()" in str(failure.value)
+    assert isinstance(failure.value.__cause__, RuntimeError)
+    assert f"in {function.__name__}" in failure.getTraceback()
+
+
+def test_a_future_of_a_loop_that_does_not_run(loop: asyncio.AbstractEventLoop) -> None:
+    """
+    It would never come: awaited in a coroutine, or returned as it is.
+    """
     future = loop.create_future()
-    deferred = as_deferred(future)
-    results = outcome(deferred)
-    deferred.cancel()
-    assert future.cancelled()
-    run_callbacks(loop)
-    assert results[0].check(asyncio.CancelledError)
+
+    async def wait() -> None:
+        await future
+
+    for value in (future, wait()):
+        (failure,) = outcome(as_deferred(value))
+        assert failure.check(NoAsyncioLoop)
+
+
+def test_another_runtime_error_is_left_alone() -> None:
+    """
+    Not everything that goes wrong has to do with asyncio.
+    """
+    error = RuntimeError("the cat sat on the keyboard")
+
+    async def function() -> None:
+        raise error
+
+    (failure,) = outcome(call_user(function))
+    assert failure.value is error
 
 
 @pytest.mark.parametrize("value", [None, 0, "text", [1], Wrapper])

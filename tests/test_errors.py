@@ -26,6 +26,7 @@ from wsmultipool.errors import (
     HandshakeInvalid,
     HeadersFailed,
     HeartbeatTimeout,
+    NoAsyncioLoop,
     NotConnected,
     OnConnectFailed,
     OpenTimeout,
@@ -80,6 +81,14 @@ CASES = [
         {"reason": "the server rejected the upgrade: 401"},
     ),
     Case(NotConnected(), "no connection is open", {}),
+    Case(
+        NoAsyncioLoop(),
+        "it needs asyncio, whose loop does not run here: install Twisted's asyncio reactor before"
+        " any other import of Twisted's (from twisted.internet import asyncioreactor;"
+        " asyncioreactor.install()), or use Twisted's counterpart, such as"
+        " twisted.internet.task.deferLater for asyncio.sleep",
+        {},
+    ),
     Case(
         WrongThread(),
         "this is not the reactor's thread: use reactor.callFromThread(pool.send, ...) or, to wait"
@@ -286,6 +295,14 @@ def test_each_is_caught_as_what_it_is(case: Case) -> None:
     with pytest.raises(PoolError, match=re.escape(case.text)) as caught:
         raise case.error
     assert caught.value is case.error
+
+
+@pytest.mark.parametrize("kind", [URLFailed, HeadersFailed, OnConnectFailed])
+def test_an_error_of_ours_in_a_hook_is_quoted(kind: type[ConnectionFailed]) -> None:
+    """It holds no secret, and may say what to do."""
+    error = kind()
+    error.__cause__ = PingTimeout(5.0)
+    assert str(error).endswith(": PingTimeout: no pong within 5 s")
 
 
 @pytest.mark.parametrize("kind", [URLFailed, HeadersFailed, OnConnectFailed])

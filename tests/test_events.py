@@ -4,6 +4,7 @@ Tests for L{wsmultipool.events}.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import re
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
+from wsmultipool.errors import NoAsyncioLoop
 from wsmultipool.events import EventEmitter, EventName
 
 from .leftovers import LoggedFailures
@@ -51,7 +53,7 @@ def failures(logged_failures: LoggedFailures) -> Failures:
             function()
         assert {event["log_namespace"] for event in events} <= {"wsmultipool.events"}
         assert {event["log_level"] for event in events} <= {LogLevel.critical}
-        logged_failures.flush(Broken, TypeError)
+        logged_failures.flush(Broken, TypeError, NoAsyncioLoop)
         return [(formatEvent(event), event["log_failure"]) for event in events]
 
     return collect
@@ -334,6 +336,23 @@ def test_a_handler_that_raises_disturbs_nobody(failures: Failures) -> None:
     assert text.endswith("<locals>.handler")
     assert failure.value is error
     assert listener.calls == [(1,)]
+
+
+def test_a_handler_that_needs_asyncio_is_told_what_to_do(failures: Failures) -> None:
+    """No asyncio loop runs here, and asyncio's own words for that help nobody."""
+    emitter = EventEmitter()
+
+    @emitter.on("pool:ready")
+    def begin() -> None:
+        asyncio.get_running_loop()
+
+    @emitter.on("pool:ready")
+    async def sleep() -> None:
+        await asyncio.sleep(1)
+
+    logged = failures(lambda: emitter.emit("pool:ready"))
+    assert len(logged) == 2
+    assert all("asyncioreactor.install()" in str(failure.value) for _, failure in logged)
 
 
 def test_every_kind_of_handler_has_a_name(failures: Failures) -> None:

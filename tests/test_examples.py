@@ -205,6 +205,12 @@ async def test_tokens_in_the_url() -> None:
 
 
 @within(60)
+async def test_with_asyncio() -> None:
+    """Hooks and handlers await asyncio and Deferreds under the asyncio reactor."""
+    assert await output_of("with_asyncio.py") == "stored: log in\nstored: hello\n"
+
+
+@within(60)
 async def test_threads() -> None:
     """A thread has the reactor send for it, and is refused what it does by itself."""
     assert await output_of("threads.py") == (

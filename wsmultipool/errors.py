@@ -7,6 +7,7 @@ What can go wrong, as one tree.
     ├── PoolClosed             close() or destroy() was called
     ├── PoolExhausted          every connection of the pool has given up
     ├── NotConnected           no connection is open, and the call does not wait for one
+    ├── NoAsyncioLoop          a hook needs asyncio, which does not run  (a RuntimeError)
     ├── WrongThread            called from a thread that is not the reactor's (a RuntimeError)
     ├── SendError              one message was not accepted, or will not be sent
     │   ├── QueueOverflow      dropped from, or refused by, the full message queue
@@ -58,6 +59,7 @@ __all__ = [
     "HandshakeInvalid",
     "HeadersFailed",
     "HeartbeatTimeout",
+    "NoAsyncioLoop",
     "NotConnected",
     "OnConnectFailed",
     "OpenTimeout",
@@ -131,6 +133,24 @@ class WrongThread(PoolError, RuntimeError):
             "this is not the reactor's thread: use reactor.callFromThread(pool.send, ...) or, to"
             " wait for the outcome, twisted.internet.threads.blockingCallFromThread(reactor,"
             " pool.send, ...)"
+        )
+
+
+class NoAsyncioLoop(PoolError, RuntimeError):
+    """
+    A hook or a handler waits for something of asyncio's, and no asyncio loop runs in the reactor's
+    thread, or another one than that is for; asyncio's own error, if there was one, is the
+    C{__cause__}.
+
+    @since: 0.2.0
+    """
+
+    def __str__(self) -> str:
+        return (
+            "it needs asyncio, whose loop does not run here: install Twisted's asyncio reactor"
+            " before any other import of Twisted's (from twisted.internet import asyncioreactor;"
+            " asyncioreactor.install()), or use Twisted's counterpart, such as"
+            " twisted.internet.task.deferLater for asyncio.sleep"
         )
 
 
@@ -290,8 +310,8 @@ class URLFailed(ConnectionFailed):
     """
 
     def __str__(self) -> str:
-        # Only the type: the text of a user's error may hold a token.
-        return f"the URL could not be had: {type(self.__cause__).__name__}"
+        # Of a user's error only the type: its text may hold a token.
+        return _with_cause(f"the URL could not be had: {type(self.__cause__).__name__}", self)
 
 
 class HeadersFailed(ConnectionFailed):
@@ -301,8 +321,8 @@ class HeadersFailed(ConnectionFailed):
     """
 
     def __str__(self) -> str:
-        # Only the type: the text of a user's error may hold a token.
-        return f"the headers could not be had: {type(self.__cause__).__name__}"
+        # Of a user's error only the type: its text may hold a token.
+        return _with_cause(f"the headers could not be had: {type(self.__cause__).__name__}", self)
 
 
 class TransportFailed(ConnectionFailed):
@@ -402,7 +422,7 @@ class OnConnectFailed(ConnectionFailed):
 
     def __str__(self) -> str:
         # Only the type: the text of a user's error may hold what the hook was given.
-        return f"on_connect failed: {type(self.__cause__).__name__}"
+        return _with_cause(f"on_connect failed: {type(self.__cause__).__name__}", self)
 
 
 class ProtocolViolation(ConnectionFailed):

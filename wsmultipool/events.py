@@ -13,12 +13,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from ._awaitables import as_deferred
+from ._awaitables import as_deferred, explain
 
 if TYPE_CHECKING:
-    from twisted.python.failure import Failure
-
     from .handshake import UpgradeRequest, UpgradeResponse
 
 __all__ = ["EventEmitter", "EventName"]
@@ -308,6 +307,7 @@ class EventEmitter:
         """
         @param failure: C{None} for the exception that is being handled.
         """
+        failure = explain(failure or Failure())
         original = _original(handler)
         _log.failure(
             "A handler of {event_name!r} failed: {handler}",
