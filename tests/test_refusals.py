@@ -91,6 +91,29 @@ def test_a_normal_end_is_no_refusal(code: int, reason: str, said: list[str]) -> 
     scene.end()
 
 
+def test_a_server_that_closes_and_leaves_tcp_open() -> None:
+    """Its words count, although they come to light when the pool has lost patience."""
+    scene = Scene()
+    scene.peer.drops_tcp = False
+    scene.turn_away()
+    scene.memory.advance(4)
+    told = [scene.refusals.latest]
+    scene.memory.advance(1)
+    assert [*told, scene.refusals.latest] == [None, POLICY]
+    assert scene.said == []  # the error is said as such
+    scene.end()
+
+
+def test_what_we_close_is_no_refusal() -> None:
+    """Whatever code that is done with."""
+    scene = Scene()
+    closed = scene.memory.pool.close(4001, "we have had enough")
+    scene.memory.settle()
+    assert scene.memory.result(closed) is None
+    assert (scene.refusals.latest, scene.said) == (None, [])
+    scene.end()
+
+
 def test_a_rejected_upgrade_is_a_refusal() -> None:
     """A server that lets nobody in again turns us away."""
     scene = Scene()

@@ -105,11 +105,12 @@ class Refusals:
         """It has closed a connection, or that was lost."""
         self._forgive()
         del self._open[connection.id]
-        closed = connection.last_close
-        if closed is not None:
+        # A server that has closed the WebSocket may have left TCP open until we lost patience.
+        closed = connection.last_close or (error and error.__cause__)
+        if isinstance(closed, ConnectionClosed) and closed.by_peer:
             if not closed.orderly:
                 self._refused(closed)
-            if closed.reason or closed.code not in _UNREMARKABLE:
+            if error is None and (closed.reason or closed.code not in _UNREMARKABLE):
                 self._say(str(closed))
         self._look()
 

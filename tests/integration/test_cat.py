@@ -18,8 +18,10 @@ from twisted.internet.threads import deferToThread
 from .autobahn_server import echo_factory
 from .deadline import within
 from .listening import listening
-from .misbehaving import Ignores
+from .misbehaving import Ignores, Says
+from .rejecting import Rejects
 from .service_programs import COMMAND, running
+from .upgrade import CLOSE, frame
 
 pytestmark = pytest.mark.integration
 
@@ -130,6 +132,30 @@ async def test_a_server_that_confirms_nothing() -> None:
     assert program.errors == (
         b"wsmultipool cat: no message was confirmed within 1 s (0 confirmed, 1 unknown)\n"
     )
+
+
+@within(60)
+@pytest.mark.parametrize("options", [["--linger=1"], ["--linger=inf", "--timeout=1"]])
+async def test_a_server_that_turns_us_away(options: list[str]) -> None:
+    """A server that accepts, and then wants no such client, is no success; its words are shown."""
+    close = frame(CLOSE, (1008).to_bytes(2, "big") + b"invalid API key")
+    # It leaves TCP open: the pool ends that after some seconds.
+    async with listening(lambda: Says(close)) as server:
+        status, said = await piped(server.url, subprocess.DEVNULL, subprocess.DEVNULL, *options)
+    assert status == 1
+    words = 'the peer closed the connection: 1008 "invalid API key"'
+    assert said.splitlines()[-1] == f"wsmultipool cat: the server turns us away: {words}"
+
+
+@within(60)
+async def test_a_server_that_rejects_the_upgrade() -> None:
+    """Its status and reason are shown."""
+    async with listening(lambda: Rejects("401 Unauthorized")) as server:
+        status, said = await piped(
+            server.url, subprocess.DEVNULL, subprocess.DEVNULL, "--linger=1", "--timeout=1"
+        )
+    assert status == 1
+    assert "the server rejected the upgrade: 401 Unauthorized" in said.splitlines()[0]
 
 
 @within(60)

@@ -146,21 +146,18 @@ class Cat:
             await self._send_all()
             await self._proven()
             await self._arrived()
-            self._listen_no_more()
+            self._pool.off("error", self._failed)  # what fails from here on fails because of us
             await self._pool.close()
             await self._output.when_written()
+            self._check_served()
         finally:
-            self._listen_no_more()
+            self._pool.off("error", self._failed)
+            self._refusals.stop()
             self._silence.stop()
             self._confirmations.stop()
             self._pool.destroy()
             self._output.stop()
             self._report.stop()
-
-    def _listen_no_more(self) -> None:
-        """What fails from here on fails because of us."""
-        self._pool.off("error", self._failed)
-        self._refusals.stop()
 
     def _give_up(self, reason: Exception) -> None:
         """End the run, whatever it waits for; the first reason counts."""
@@ -261,8 +258,15 @@ class Cat:
         except TimeoutError:
             if expect:
                 raise _GivenUp(self._too_few()) from None
-            if self._refusals.latest is not None:
-                raise self._refused() from None
+
+    def _check_served(self) -> None:
+        """
+        Fail if all that came of lingering is that the server has turned us away.
+        """
+        # Not before the last connection is gone: a server that has closed it may leave TCP open.
+        lingered = self._options.linger and not self._options.expect
+        if lingered and self._refusals.latest is not None:
+            raise self._refused()
 
     def _refused(self) -> _GivenUp:
         return _GivenUp(f"the server turns us away: {self._refusals.latest}")
