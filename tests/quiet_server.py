@@ -146,3 +146,12 @@ def lose_all(memory: MemoryPool, how: int | None = None) -> None:
     for peer in memory.server.open_peers:
         lose(peer, how)
     memory.settle()
+
+
+def begin_closing(peer: MemoryPeer) -> None:
+    """
+    Have a connection begin a closing handshake that its peer, which broke the protocol, leaves
+    without an answer.
+    """
+    peer.answers_close = False
+    peer.write(b"\x83\x00")  # a frame of a reserved kind

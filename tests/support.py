@@ -195,6 +195,9 @@ class Listener:
     def wire_closing(self) -> None:
         self.reports.append(("closing",))
 
+    def wire_closed(self, error: Exception | None, code: int, reason: str) -> None:
+        self.reports.append(("closed", error, code, reason))
+
     def wire_lost(self, error: Exception | None, code: int, reason: str) -> None:
         self.reports.append(("lost", error, code, reason))
 

@@ -42,9 +42,9 @@ def test_a_message_without_confirmation_is_sent_again(how: int | None) -> None:
     memory.close()
 
 
-def test_nothing_is_sent_again_before_the_transport_is_gone() -> None:
+def test_a_copy_does_not_wait_for_a_server_that_closes_and_leaves_tcp_open() -> None:
     """
-    While the lost connection may still deliver what it was given, the copy waits.
+    When both Close frames were exchanged no pong can come, so the message is sent again at once.
     """
     memory, server = pool_of(2, close_timeout=7)
     peer = server.peers[0]
@@ -53,10 +53,77 @@ def test_nothing_is_sent_again_before_the_transport_is_gone() -> None:
     memory.settle()
     peer.drops_tcp = False
     peer.close(1001)
-    memory.advance(6.9)
-    assert (sent, everything(memory)) == ([], ["text"])
-    memory.advance(0.2)
+    memory.settle()
+    assert peer.connected
     assert (sent, everything(memory)) == ([1], ["text", "text"])
+    memory.advance(7)
+    assert everything(memory) == ["text", "text"]
+    memory.close()
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_what_it_costs_to_find_out_that_a_server_never_confirms(number: int) -> None:
+    """
+    A server that closes on each message, and leaves TCP open, does not cost C{close_timeout} for
+    each delivery: another connection takes it at once, as long as there is one.
+    """
+    memory, server = pool_of(3, close_timeout=7, max_deliveries=number)
+    for peer, pongs in zip(server.peers, server.pongs, strict=True):
+        pongs.hold()
+        peer.drops_tcp = False
+    sent = fate(memory.pool.send("text", confirm=True))
+    memory.settle()
+    for _ in range(number):
+        assert sent == []
+        (peer,) = [peer for peer in server.open_peers if peer.received]
+        peer.close(1008, "no")
+        memory.settle()
+    (error,) = sent
+    assert isinstance(error, DeliveryUnknown)
+    assert error.deliveries == number
+    memory.close()
+
+
+def test_a_copy_with_a_key_waits_for_a_peer_that_may_still_read() -> None:
+    """
+    The peer began to close, and may still read what it was given: what follows must not overtake
+    that, so everything of the key waits for TCP's end, at most C{close_timeout}.
+    """
+    memory, server = pool_of(2, close_timeout=7)
+    home = memory.result(memory.pool.send("first", key="k"))
+    peer = server.peers[home]
+    server.pongs[home].hold()
+    sent = fate(memory.pool.send("second", key="k", confirm=True))
+    memory.settle()
+    peer.drops_tcp = False
+    peer.close(1001)
+    memory.settle()
+    later = fate(memory.pool.send("third", key="k"))
+    memory.advance(6.9)
+    assert (sent, later, server.peers[1 - home].received) == ([], [], [])
+    memory.advance(0.2)
+    assert (sent, later) == ([1 - home], [1 - home])
+    assert [data for data, _ in server.peers[1 - home].received] == [b"second", b"third"]
+    memory.close()
+
+
+def test_a_copy_with_a_key_goes_at_once_when_the_peer_has_answered() -> None:
+    """
+    This side began to close, and the peer's Close frame came after all that it has read.
+    """
+    connections: list[PooledConnection] = []
+    memory, server = pool_of(2, close_timeout=7, on_connect=connections.append)
+    home = memory.result(memory.pool.send("first", key="k"))
+    peer = server.peers[home]
+    server.pongs[home].hold()
+    sent = fate(memory.pool.send("second", key="k", confirm=True))
+    memory.settle()
+    peer.drops_tcp = False
+    connections[home].close()
+    memory.settle()
+    assert peer.connected
+    assert sent == [1 - home]
+    assert [data for data, _ in server.peers[1 - home].received] == [b"second"]
     memory.close()
 
 

@@ -17,7 +17,7 @@ from wsmultipool.errors import (
 )
 from wsmultipool.testing import MemoryPool
 
-from .quiet_server import LONG, lose_all, pool_of, unknown
+from .quiet_server import LONG, begin_closing, lose_all, pool_of, unknown
 from .test_flush import send
 from .test_flush_losses import fate_after
 from .test_sending import everything, fate, kinds
@@ -63,8 +63,7 @@ def test_a_closing_connection_takes_too_long() -> None:
     server.hold()
     send(memory, "text")
     memory.settle()
-    server.peers[0].drops_tcp = False
-    server.peers[0].close(1012)
+    begin_closing(server.peers[0])
     memory.settle()
     flushed = fate(memory.pool.flush(timeout=2))
     memory.advance(3)

@@ -14,7 +14,7 @@ from wsmultipool.errors import (
 )
 from wsmultipool.testing import MemoryPool
 
-from .quiet_server import LONG, lose_all, pool_of, unknown
+from .quiet_server import LONG, begin_closing, lose_all, pool_of, unknown
 from .test_flush import send
 from .test_sending import everything, fate, kinds, texts
 
@@ -208,8 +208,7 @@ def test_a_connection_that_is_closing_is_waited_for() -> None:
     server.hold()
     send(memory, "one", "two")
     memory.settle()
-    server.peers[0].drops_tcp = False
-    server.peers[0].close(1012)
+    begin_closing(server.peers[0])
     memory.settle()
     flushed = fate(memory.pool.flush())
     server.release()

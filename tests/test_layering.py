@@ -58,7 +58,10 @@ AUTOBAHN = {
     *("wamp._calls", "wamp._offering", "wamp._sessions", "wamp.component"),
 }
 # The same frames in the other direction; it uses nothing else of the library's inside.
-ANOTHER_END = {"service._client_frames": ("wsmultipool._framing", "wsmultipool._masking")}
+ANOTHER_END = {
+    "service._client_frames": ("wsmultipool._framing", "wsmultipool._masking"),
+    "service._relay_protocol": ("wsmultipool._close_frames",),
+}
 # Built on what every user can import: these modules, and all in these packages.
 EDGES = {
     *("__main__", "_commands", "_demo", "_demo_report", "_demo_server", "_patience", "_refusals"),

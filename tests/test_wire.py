@@ -347,7 +347,7 @@ def test_wire_reply_to_a_close_is_the_last_frame() -> None:
     memory.server.peers[0].write(b"\x81\x01?\x88\x02\x03\xe9")
     memory.settle()
     assert len(sent) == 4
-    assert [(f.opcode, f.payload) for f in tap.frames(0)] == [(CLOSE, b"\x03\xe8")]
+    assert [(f.opcode, f.payload) for f in tap.frames(0)] == [(CLOSE, b"\x03\xe9")]
     assert tap.opcodes(1) == [TEXT] * 4
     assert memory.pool.get_stats().requeued_messages == 2
     memory.advance(6)
@@ -592,7 +592,8 @@ def test_wire_closed_twice_closes_once() -> None:
     clock.advance(0)
     clock.advance(0)
     assert server.peers[0].close_received == (1000, "")
-    assert [name for name in reported(listener) if name != "queued"] == ["open", "closing", "lost"]
+    reports = [name for name in reported(listener) if name != "queued"]
+    assert reports == ["open", "closing", "closed", "lost"]
 
 
 def test_wire_paused_twice_is_resumed_once() -> None:

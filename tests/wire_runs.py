@@ -274,6 +274,8 @@ class _Actor(Listener):
     def wire_closing(self) -> None:
         self.tell("closing")
 
+    def wire_closed(self, error: Exception | None, code: int, reason: str) -> None: ...
+
     def wire_lost(self, error: Exception | None, code: int, reason: str) -> None:
         self.tell("lost", type(error).__name__, str(error), code, reason)
 

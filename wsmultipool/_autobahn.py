@@ -83,8 +83,6 @@ class PoolProtocol(ReceivingProtocol):
     log = Silent()
     # Autobahn does not say more of these than that they may be None.
     _perMessageCompress: Any
-    localCloseCode: Any
-    localCloseReason: Any
 
     def __init__(
         self,
@@ -322,21 +320,27 @@ class PoolProtocol(ReceivingProtocol):
             self._read_rejection(self._rejection, at_end=True)
         super().connectionLost(reason)
 
+    def onCloseFrame(self, code: Any, reasonRaw: Any) -> bool | None:
+        dropped = super().onCloseFrame(code, reasonRaw)
+        self.listener.wire_closed(*self._ending())
+        return dropped
+
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        self.listener.wire_lost(*self._ending())
+
+    def _ending(self) -> tuple[Exception | None, int, str]:
+        """Say how it ends, or has ended, as L{IWireListener.wire_lost} wants it."""
         error = self._error
-        if error is None and self.failedByMe:
-            error = ProtocolViolation(
-                self.localCloseCode or 1002, (self.localCloseReason or b"").decode()
-            )
-        if error is None and not wasClean:
+        if error is None and self.violation is not None:
+            error = ProtocolViolation(*self.violation)
+        if self.wasClean:
+            code = _NO_STATUS if self.remoteCloseCode is None else self.remoteCloseCode
+            return error, code, self.remoteCloseReason or ""
+        if error is None:
             value = self._lost_reason.value if self._lost_reason else None
             error = ConnectionDropped("no reason" if value is None else in_words(value))
             error.__cause__ = value
-        if wasClean:
-            code = _NO_STATUS if self.remoteCloseCode is None else self.remoteCloseCode
-            self.listener.wire_lost(error, code, self.remoteCloseReason or "")
-        else:
-            self.listener.wire_lost(error, _ABNORMAL, "")
+        return error, _ABNORMAL, ""
 
 
 def _encode_plain(entries: list[Entry]) -> bytes:

@@ -318,6 +318,10 @@ class PooledConnection:
         self._owner.connection_left(self)
         self._owner.dispatch.left(self, unwritten)
 
+    def no_pong_will_come(self, error: Exception) -> None:
+        """See L{wsmultipool._receipts.Receipts.no_pong_will_come}."""
+        self._receipts.no_pong_will_come(error)
+
     def is_gone(self, error: Exception) -> None:
         """There is no WebSocket any more: no pong will come."""
         self._receipts.is_gone(error)
@@ -420,6 +424,9 @@ class PooledConnection:
 
     def wire_closing(self) -> None:
         self._life.wire_closing()
+
+    def wire_closed(self, error: Exception | None, code: int, reason: str) -> None:
+        self._life.wire_closed(error, code, reason)
 
     def wire_lost(self, error: Exception | None, code: int, reason: str) -> None:
         self._life.wire_lost(error, code, reason)

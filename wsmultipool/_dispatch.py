@@ -205,16 +205,9 @@ class Dispatch:
         self.losses.reject(rejected)
         self.check_settled()
 
-    def gone(
-        self,
-        connection: PooledConnection,
-        unconfirmed: Iterable[Message],
-        unknown: int,
-        error: Exception,
-    ) -> None:
+    def unproven(self, unconfirmed: Iterable[Message], unknown: int, error: Exception) -> None:
         """
-        A connection that has left has no transport any more, so that nothing it had written can
-        arrive after what others write, and no pong can come.
+        No pong can come any more for what a connection that has left had written.
 
         @param unconfirmed: the confirmed messages that it had written, oldest first.
         @param unknown: how many others it had written that are not proven to have arrived.
@@ -222,13 +215,20 @@ class Dispatch:
         """
         self.losses.count_unknown(unknown, error)
         again, given_up, void = self.losses.sort_unconfirmed(unconfirmed)
-        leaving = self._leaving.pop(connection, None)
-        if leaving is not None:
-            self.affinity.arrived(leaving)
-            again += self.backlog.clear_lane(leaving)
         self._rehouse(again, void)
         self.losses.give_up(given_up, error)
         self.check_settled()
+
+    def gone(self, connection: PooledConnection) -> None:
+        """
+        A connection that has left has no transport any more, or its peer has read to the end: what
+        it had written can't arrive after what others write.
+        """
+        leaving = self._leaving.pop(connection, None)
+        if leaving is not None:
+            self.affinity.arrived(leaving)
+            self._rehouse(self.backlog.clear_lane(leaving))
+            self.check_settled()
 
     def refresh(self, connection: PooledConnection) -> None:
         """Tell the balancer, if a connection became writable or ceased to be."""

@@ -230,7 +230,7 @@ class Lifecycle:
         try:
             hook = call_user(on_connect, self._connection)
         except BaseException as raised:
-            pass_on(self.clock, raised)
+            pass_on(self._owner.reactor, raised)
             hook = fail(raised)
         attempt.wait(hook, self._on_connect_done, self._on_connect_failed)
 
@@ -349,18 +349,37 @@ class Lifecycle:
 
     # The end of an attempt or a connection
 
+    def wire_closed(self, error: Exception | None, code: int, reason: str) -> None:
+        """Both Close frames were exchanged."""
+        cause = self._cause(error, code, reason)
+        if self._closing_with is None:
+            self._connection.no_pong_will_come(cause)
+        else:  # the peer has answered, so it has read all that was written
+            self._connection.is_gone(cause)
+
     def wire_lost(self, error: Exception | None, code: int, reason: str) -> None:
         """The transport is gone."""
         self._leave_service()
         self._wire = None
         self._forget_attempt()
+        self._ended(self._cause(error, code, reason), code, reason)
+
+    def _cause(self, error: Exception | None, code: int, reason: str) -> Exception:
+        """Say what is to blame for the end that the wire tells of."""
         closed = self._closed(code, reason) if error is None else None
         # That the peer broke the protocol is what we closed, and perhaps waited in vain, for.
         if self._failure is not None and not isinstance(error, ProtocolViolation):
             error = self._failure
             if closed is not None and closed.by_peer:
                 error.__cause__ = error.__cause__ or closed
-        self._ended(error or closed, code, reason)
+        cause = error or closed
+        assert cause is not None
+        self._locate(cause)
+        return cause
+
+    def _locate(self, cause: Exception) -> None:
+        if isinstance(cause, ConnectionFailed):
+            cause.url = self.url.label
 
     def _closed(self, code: int, reason: str) -> ConnectionClosed:
         """Say how the closing handshake went."""
@@ -379,8 +398,7 @@ class Lifecycle:
         owner.gate.leave(self)
         self._tries.ended(self._was_proven)
         cause = cause or ConnectionDropped("not wanted any more")
-        if isinstance(cause, ConnectionFailed):
-            cause.url = self.url.label
+        self._locate(cause)
         ending = Ending(
             cause,
             code,

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ._arguments import to_payload
+from ._close_frames import CloseFrames
 from ._memory_transport import connect
 from .messages import SendData
 
@@ -295,7 +296,7 @@ def _accept_deflate(offers: Any) -> Any:
     return None
 
 
-class _ServerProtocol(WebSocketServerProtocol):
+class _ServerProtocol(CloseFrames, WebSocketServerProtocol):  # type: ignore[misc]
     """
     The server's side of one connection.
     """
@@ -345,7 +346,7 @@ class _ServerProtocol(WebSocketServerProtocol):
         self._peer.pongs.append(payload)
 
     def onCloseFrame(self, code: Any, reasonRaw: Any) -> bool | None:
-        self._peer.close_received = (code, (reasonRaw or b"").decode())
+        self._peer.close_received = (code, (reasonRaw or b"").decode("utf-8", "replace"))
         self._peer.is_open = False
         if self._peer.answers_close:
             return super().onCloseFrame(code, reasonRaw)

@@ -12,6 +12,8 @@ from typing import Any
 
 from autobahn.twisted.websocket import WebSocketClientProtocol
 
+from ._close_frames import CloseFrames
+
 _FIRST_CONTROL_OPCODE = 0x8  # RFC 6455, section 5.2
 _CLOSE = 0x8
 _LONGEST_CONTROL_PAYLOAD = 125  # section 5.5
@@ -19,25 +21,16 @@ _LONGEST_CONTROL_PAYLOAD = 125  # section 5.5
 # Shorter parts of a message are gathered: a C{bytes} takes some 40 octets besides its own.
 _LEAST_BY_ITSELF = 1024
 
-_BAD_GATEWAY = 1014  # registered after RFC 6455
-_NORMAL = 1000
 
-
-class ParsingProtocol(WebSocketClientProtocol):
+class ParsingProtocol(CloseFrames, WebSocketClientProtocol):  # type: ignore[misc]
     """
     Parses frames, all of them.
-
-    @ivar peer_has_closed: whether the peer's Close frame has arrived.
     """
 
     # Autobahn does not say more of these, or too much.
     current_frame: Any
     message_data: Any
     _isMessageCompressed: bool
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.peer_has_closed = False
 
     def processData(self) -> bool:
         if self.peer_has_closed:  # what follows is discarded (RFC 6455, section 1.4)
@@ -79,13 +72,6 @@ class ParsingProtocol(WebSocketClientProtocol):
 
     def _refuse_compressed(self, error: zlib.error) -> None:
         self._invalid_payload(f"received WebSocket message cannot be decompressed: {error}")
-
-    def onCloseFrame(self, code: Any, reasonRaw: Any) -> None:
-        # Autobahn does not know this code, which may come as well as the others.
-        super().onCloseFrame(_NORMAL if code == _BAD_GATEWAY else code, reasonRaw)
-        if code == _BAD_GATEWAY:
-            self.remoteCloseCode = code
-        self.peer_has_closed = True
 
     # Messages
 

@@ -71,14 +71,19 @@ class Receipts:
         self.becoming_quiet = False
         self._owner.dispatch.unconfirmed.give_back(unwritten)
 
-    def is_gone(self, error: Exception) -> None:
-        """There is no WebSocket any more: no pong will come."""
+    def no_pong_will_come(self, error: Exception) -> None:
+        """The WebSocket is closed, though the peer may still read what was written."""
         unknown = self.proof.unknown
         unconfirmed = self.proof.give_up()
         self.proof = ProofOfReceipt(self._owner.dispatch.unconfirmed)
         # First, as who waits for a pong will want to know what has become of the messages.
-        self._owner.dispatch.gone(self._connection, unconfirmed, unknown, error)
+        self._owner.dispatch.unproven(unconfirmed, unknown, error)
         self.pings.fail_all(error)
+
+    def is_gone(self, error: Exception) -> None:
+        """There is no WebSocket any more."""
+        self.no_pong_will_come(error)
+        self._owner.dispatch.gone(self._connection)
 
     # What may be taken
 

@@ -201,7 +201,7 @@ class IWebSocketWire(Interface):
 class IWireListener(Interface):
     """
     What a wire reports: C{wire_open} or C{wire_rejected} or neither, then any of the middle ones,
-    then C{wire_closing} or not, and last, once, C{wire_lost}.
+    then C{wire_closing} or not, after it C{wire_closed} or not, and last, once, C{wire_lost}.
 
     Provided by a connection of the pool; called by the wire.  Never raises.
     """
@@ -265,6 +265,13 @@ class IWireListener(Interface):
         """
         A Close frame is about to be sent, whoever started it, so nothing can be sent after it.
         What was not written yet is to be had from L{IWebSocketWire.take_unwritten}, now.
+        """
+
+    def wire_closed(error: Exception | None, code: int, reason: str) -> None:
+        """
+        Both Close frames were exchanged, so nothing more arrives, and no pong: only the transport
+        is left, which the peer is to end (RFC 6455, section 7.1.1).  The arguments are those that
+        C{wire_lost} will have if nothing else happens.
         """
 
     def wire_lost(error: Exception | None, code: int, reason: str) -> None:

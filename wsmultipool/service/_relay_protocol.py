@@ -18,6 +18,7 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from .._close_frames import CloseFrames
 from ._client_frames import FIN, PONG, encode_frame
 from ._outbox import Outbox
 from ._reading_wire import ReadingWire
@@ -53,7 +54,7 @@ class _Silent:
     trace = info = warn = error = critical = failure = debug
 
 
-class RelayWire(ReadingWire, WebSocketServerProtocol):  # type: ignore[misc]
+class RelayWire(CloseFrames, ReadingWire, WebSocketServerProtocol):  # type: ignore[misc]
     """
     One client's WebSocket.
     """
@@ -237,11 +238,12 @@ class RelayWire(ReadingWire, WebSocketServerProtocol):  # type: ignore[misc]
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._cancel_deadline()
         self._unread, self._at = b"", 0
-        failed, is_connecting = self.failedByMe, self.state == self.STATE_CONNECTING
+        is_connecting = self.state == self.STATE_CONNECTING
         super().connectionLost(reason)
         if self._guest is not None:
             self._outbox.drop()
-            self._guest.lost(self.localCloseCode if failed else self.remoteCloseCode, failed)
+            code = self.remoteCloseCode if self.violation is None else self.violation[0]
+            self._guest.lost(code, self.violation is not None)
         elif is_connecting and ISSLTransport.providedBy(self.transport):
             self._look_at_tls(reason)
         self._door.left(self)
