@@ -148,6 +148,22 @@ async def test_a_server_that_turns_us_away(options: list[str]) -> None:
 
 
 @within(60)
+async def test_the_words_of_a_server_that_does_not_end_tcp() -> None:
+    """They are known only at the end, and shown before the run's own."""
+    close = frame(CLOSE, (1008).to_bytes(2, "big") + b"invalid API key")
+    async with (
+        listening(lambda: Says(close)) as server,
+        running(*COMMAND, "cat", server.url, "--timeout=1") as program,
+    ):
+        program.write(b"hello\n")
+        assert await program.ended() == 1
+    assert program.errors.splitlines() == [
+        b'wsmultipool cat: the peer closed the connection: 1008 "invalid API key"',
+        b"wsmultipool cat: message 1 was not sent: no connection took the message within 1 s",
+    ]
+
+
+@within(60)
 async def test_a_server_that_rejects_the_upgrade() -> None:
     """Its status and reason are shown."""
     async with listening(lambda: Rejects("401 Unauthorized")) as server:

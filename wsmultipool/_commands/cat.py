@@ -43,7 +43,8 @@ exit status:
        says, received; what --expect waits for has arrived
   1    no connection could be made; a message was not sent, or nobody knows
        whether it was received; too few have arrived; the server turned us
-       away for --timeout, or it did last at the end of --linger
+       away for --timeout, or it did so at the end of --linger, or of a run
+       that had nothing to send
   2    the command line has a mistake
   130  interrupted with Ctrl-C (143: by SIGTERM)
   141  nobody reads the output any more

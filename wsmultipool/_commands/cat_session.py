@@ -137,7 +137,12 @@ class Cat:
         except CancelledError:
             if self._reason is None:
                 raise
-        return await self._status()
+        finally:
+            # When the last connection is gone, each message has come to its end, and the server has
+            # said what it had to say.
+            await self._pool.close()
+            self._refusals.stop()
+        return self._status()
 
     async def _run(self) -> None:
         try:
@@ -152,7 +157,6 @@ class Cat:
             self._check_served()
         finally:
             self._pool.off("error", self._failed)
-            self._refusals.stop()
             self._silence.stop()
             self._confirmations.stop()
             self._pool.destroy()
@@ -167,7 +171,7 @@ class Cat:
             # Not now: this may be called by what the run does just now.
             self._reactor.callLater(0, self._running.cancel)
 
-    async def _status(self) -> int:
+    def _status(self) -> int:
         """
         Say why the run is over before its end, if it is.
 
@@ -178,11 +182,7 @@ class Cat:
                 return 0
             case _NobodyReads():
                 return _BROKEN_PIPE
-        counts = ""
-        if self._options.confirm:
-            # When the last connection is gone, each message has come to its end.
-            await self._pool.close()
-            counts = f" ({self._confirmations})"
+        counts = f" ({self._confirmations})" if self._options.confirm else ""
         self._report.note(f"{self._reason}{counts}")
         return 1
 
@@ -261,11 +261,11 @@ class Cat:
 
     def _check_served(self) -> None:
         """
-        Fail if all that came of lingering is that the server has turned us away.
+        Fail if nothing came of the run but that the server has turned us away.
         """
         # Not before the last connection is gone: a server that has closed it may leave TCP open.
-        lingered = self._options.linger and not self._options.expect
-        if lingered and self._refusals.latest is not None:
+        idle = self._options.linger or not self._report.sent
+        if idle and not self._options.expect and self._refusals.latest is not None:
             raise self._refused()
 
     def _refused(self) -> _GivenUp:
