@@ -72,6 +72,14 @@ def caused_by(error: PoolError, cause: Exception) -> PoolError:
     return error
 
 
+def at(stage: str, error: ConnectionFailed) -> ConnectionFailed:
+    """
+    Make an error of an attempt that came as far as this.
+    """
+    error.stage = stage
+    return error
+
+
 CASES = [
     Case(PoolClosed(), "the pool is closed", {}),
     Case(PoolExhausted(), "every connection of the pool has given up", {"reason": None}),
@@ -125,9 +133,14 @@ CASES = [
     Case(of_user(HeadersFailed()), "the headers could not be had: ZeroDivisionError", {}),
     Case(TransportFailed("refused"), "no connection could be made: refused", {"reason": "refused"}),
     Case(
-        OpenTimeout(10.0, "the WebSocket handshake"),
-        "not open within 10 s: still waiting for the WebSocket handshake",
-        {"timeout": 10.0, "stage": "the WebSocket handshake"},
+        at("TCP", TransportFailed("refused")),
+        "no connection could be made (stage: TCP): refused",
+        {"reason": "refused"},
+    ),
+    Case(
+        OpenTimeout(10.0, "upgrade"),
+        "not open within 10 s (stage: upgrade)",
+        {"timeout": 10.0, "stage": "upgrade"},
     ),
     Case(
         ProxyRefused(502, "Bad Gateway"),
@@ -192,6 +205,11 @@ CASES = [
         ConnectionDropped("reset by peer"),
         "the connection was dropped: reset by peer",
         {"reason": "reset by peer"},
+    ),
+    Case(
+        at("TLS", ConnectionDropped("certificate has expired")),
+        "the connection was dropped (stage: TLS): certificate has expired",
+        {"reason": "certificate has expired"},
     ),
     Case(
         GaveUp(3, 10),

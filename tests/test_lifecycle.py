@@ -316,7 +316,7 @@ def test_lifecycle_an_attempt_given_up_is_cancelled() -> None:
     memory.advance(0.1)
     assert endpoint.dials[0].cancelled == 1
     assert isinstance(errors[0], OpenTimeout)
-    assert errors[0].stage == "the transport"
+    assert errors[0].stage == "transport"
     memory.close()
 
 
@@ -379,7 +379,8 @@ def test_lifecycle_an_endpoint_that_raises_is_retried() -> None:
     memory.pool.on("error", lambda error, connection_id: errors.append(error))
     memory.pool.start()
     memory.advance(1)
-    assert [str(error) for error in errors] == ["no connection could be made: RuntimeError"] * 2
+    words = "no connection could be made (stage: transport): RuntimeError"
+    assert [str(error) for error in errors] == [words] * 2
     assert isinstance(errors[0], TransportFailed)
     assert isinstance(errors[0].__cause__, RuntimeError)
     memory.close()

@@ -284,6 +284,11 @@ def test_nothing_is_delivered_to_a_protocol_that_aborted() -> None:
             None,
             "its head is longer than 16384 bytes",
         ),
+        (
+            b"HTTP/1.1 102 Processing\r\n\r\n" * 17 + b"HTTP/1.1 200 OK\r\n\r\n",
+            None,
+            "more than 16 interim responses",
+        ),
     ],
 )
 def test_refusals(answer: bytes, status: int | None, reason: str) -> None:

@@ -482,11 +482,11 @@ class Withholding:
 @pytest.mark.parametrize(
     ("stage", "named"),
     [
-        ("url", "the URL"),
-        ("headers", "the headers"),
-        ("transport", "the transport"),
-        ("handshake", "the WebSocket handshake"),
-        ("body", "the WebSocket handshake"),
+        ("url", "url"),
+        ("headers", "headers"),
+        ("transport", "transport"),
+        ("handshake", "upgrade"),
+        ("body", "upgrade"),
         ("on_connect", "on_connect"),
     ],
 )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakValueDictionary
 
 from autobahn.websocket.types import ConnectingRequest
+from twisted.internet.interfaces import IHandshakeListener, ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -34,10 +35,11 @@ from ._framing import (
 )
 from ._inflate import Inflater
 from ._quotes import quote, secrets_of
-from ._reasons import in_words
+from ._reasons import in_words, is_of_tls
 from ._receiving import ReceivingProtocol
 from ._rejection import RejectionReader
 from ._settings import Settings, Silent
+from ._stages import TLS, UPGRADE
 from ._urls import ProxyOptions
 from ._write_queue import Entry, WriteQueue
 from .errors import (
@@ -74,10 +76,12 @@ _NO_STATUS = 1005  # RFC 6455, section 7.1.5
 _ABNORMAL = 1006
 
 
-@implementer(IWebSocketWire)
+@implementer(IWebSocketWire, IHandshakeListener)
 class PoolProtocol(ReceivingProtocol):
     """
     One WebSocket on one transport.
+
+    @ivar stage: what it is doing before it is open.
     """
 
     log = Silent()
@@ -91,6 +95,7 @@ class PoolProtocol(ReceivingProtocol):
         proxy_credentials: tuple[str, str] | None = None,
     ) -> None:
         super().__init__()
+        self.stage = UPGRADE
         self._request = request
         self._proxy_credentials = proxy_credentials
         self._compression_threshold = compression_threshold
@@ -202,6 +207,14 @@ class PoolProtocol(ReceivingProtocol):
         self.listener.wire_pong(payload)
 
     # The opening handshake
+
+    def connectionMade(self) -> None:
+        if ISSLTransport.providedBy(self.transport):
+            self.stage = TLS
+        super().connectionMade()
+
+    def handshakeCompleted(self) -> None:
+        self.stage = UPGRADE
 
     def onConnecting(self, transport_details: TransportDetails) -> ConnectingRequest:
         request = self._request
@@ -316,6 +329,8 @@ class PoolProtocol(ReceivingProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost_reason = reason
+        if is_of_tls(reason.value):  # a client's certificate is refused only after its handshake
+            self.stage = TLS
         if self._rejection is not None and self._error is None:
             self._read_rejection(self._rejection, at_end=True)
         super().connectionLost(reason)

@@ -18,6 +18,7 @@ from ._pass_on import pass_on
 from ._quotes import quote, secrets_of
 from ._reasons import in_words
 from ._request import failed
+from ._stages import HEADERS, TRANSPORT, UPGRADE, URL, stage_of
 from ._urls import ProxyOptions
 from .errors import ConnectionFailed, HeadersFailed, TransportFailed, URLFailed
 
@@ -37,7 +38,6 @@ class Dialling(Attempt):
 
     @param attached: called with the wire that has got a transport, if that is still wanted.
     @param failed: called, instead, with why there is none.
-    @ivar stage: what is waited for, in words.
     @ivar request: the upgrade request, as soon as its headers are known.
     """
 
@@ -52,13 +52,27 @@ class Dialling(Attempt):
         failed: Callable[[ConnectionFailed], None],
     ) -> None:
         super().__init__()
-        self.stage = "the URL"
+        self._stage = URL
+        self._at: object = None
         self._url = url
         self._connection = connection
         self._owner = owner
         self._attached = attached
         self._failed = failed
         self._has_wire = False
+
+    @property
+    def stage(self) -> str:
+        """What it is doing, or was when it failed; see L{wsmultipool._stages}."""
+        return stage_of(self._at, self._stage)
+
+    def reached(self, stage: str, at: object = None) -> None:
+        """
+        A stage begins.
+
+        @param at: what knows more exactly, if it has a C{stage}.
+        """
+        self._stage, self._at = stage, at
 
     def begin(self) -> None:
         """Begin, which may call back at once."""
@@ -69,7 +83,7 @@ class Dialling(Attempt):
     def _build_request(self, url: ServerURL) -> Deferred[UpgradeRequest]:
         if not self.wanted:
             return fail(CancelledError())
-        self.stage = "the headers"
+        self.reached(HEADERS)
         return self._ask(self._owner.build_request, url, HeadersFailed)
 
     def _ask(
@@ -88,10 +102,10 @@ class Dialling(Attempt):
         if not self.wanted:
             return fail(CancelledError())
         self.request = request
-        self.stage = "the transport"
         owner = self._owner
         wire = owner.ws_factory.build_protocol(request, owner.options)
         endpoint = owner.ws_factory.build_endpoint(owner.reactor, request.url, owner.options)
+        self.reached(TRANSPORT, endpoint)
         return maybeDeferred(endpoint.connect, OneProtocol(wire, self._attach))
 
     def _attach(self, wire: IWebSocketWire) -> bool:
@@ -103,7 +117,7 @@ class Dialling(Attempt):
         if not self.wanted or self._has_wire:
             return False
         self._has_wire = True
-        self.stage = "the WebSocket handshake"
+        self.reached(UPGRADE, wire)
         self._attached(wire)
         return True
 

@@ -11,15 +11,9 @@ From a URL and options to the endpoint that carries a WebSocket.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
-from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.endpoints import (
-    HostnameEndpoint,
-    TCP4ClientEndpoint,
-    TCP6ClientEndpoint,
-    clientFromString,
-)
+from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import (
     IOpenSSLClientConnectionCreator,
     IReactorTime,
@@ -27,14 +21,11 @@ from twisted.internet.interfaces import (
 )
 
 from ._proxy import ProxyEndpoint
+from ._tcp_endpoint import TCPEndpoint
 from ._urls import ProxyOptions, ServerURL
 from ._websocket_options import WebSocketOptions
 
 __all__ = ["build_endpoint", "check_options"]
-
-# The deadline is C{open_timeout}.  Twisted's own would strike before it has looked whether the
-# connection was made while the process was busy.
-_NO_TIMEOUT: Any = None
 
 # Hosts whose TLS is remembered: the making takes milliseconds, and one takes some hundred KiB.
 _MOST_CREATORS = 100
@@ -74,13 +65,13 @@ def build_endpoint(
     @raise ValueError: as from L{check_options}.
     """
     if options.endpoint is not None:
-        stream = _given_endpoint(reactor, options.endpoint)
+        stream: IStreamClientEndpoint = _given_endpoint(reactor, options.endpoint)
     elif options.proxy is not None:
         proxy = ProxyOptions.of(options.proxy)
-        to_proxy = _tcp_endpoint(reactor, proxy.host, proxy.port)
+        to_proxy = TCPEndpoint(reactor, proxy.host, proxy.port)
         stream = ProxyEndpoint(to_proxy, url.host, url.port, proxy.credentials)
     else:
-        stream = _tcp_endpoint(reactor, url.host, url.port)
+        stream = TCPEndpoint(reactor, url.host, url.port)
     if not url.secure:
         return stream
     from ._tls import TLSEndpoint
@@ -107,19 +98,6 @@ def _connection_creator(
             del options._creators[next(iter(options._creators))]
         options._creators[url.host] = creator
     return creator
-
-
-def _tcp_endpoint(reactor: IReactorTime, host: str, port: int) -> IStreamClientEndpoint:
-    # An address needs no resolver, which would take a thread; and its refusal is known at once,
-    # not after the delay that HostnameEndpoint leaves between addresses.
-    if isIPAddress(host):
-        return cast(IStreamClientEndpoint, TCP4ClientEndpoint(reactor, host, port, _NO_TIMEOUT))
-    if isIPv6Address(host):
-        return cast(IStreamClientEndpoint, TCP6ClientEndpoint(reactor, host, port, _NO_TIMEOUT))
-    if "_" in host:
-        # Names in container networks have these.  HostnameEndpoint refuses them, as IDNA does.
-        return cast(IStreamClientEndpoint, TCP4ClientEndpoint(reactor, host, port, _NO_TIMEOUT))
-    return HostnameEndpoint(reactor, host, port, _NO_TIMEOUT)
 
 
 def _given_endpoint(

@@ -26,6 +26,7 @@ from ._dialling import Dialling
 from ._ending import Ending
 from ._heartbeat import Heartbeat
 from ._pass_on import pass_on
+from ._stages import ON_CONNECT
 from ._timer import Timer
 from ._tries import Tries
 from ._waiters import Waiters
@@ -223,7 +224,7 @@ class Lifecycle:
         if on_connect is None:
             self._open()
             return
-        self._dialling.stage = "on_connect"
+        self._dialling.reached(ON_CONNECT)
         assert self._attempt is not None
         self._attempt.wanted = False  # but not cancelled: the endpoint may tell only now
         self._attempt = attempt = Attempt()
@@ -380,6 +381,8 @@ class Lifecycle:
     def _locate(self, cause: Exception) -> None:
         if isinstance(cause, ConnectionFailed):
             cause.url = self.url.label
+            if self._opened_at is None and cause.stage is None:
+                cause.stage = self._dialling.stage
 
     def _closed(self, code: int, reason: str) -> ConnectionClosed:
         """Say how the closing handshake went."""

@@ -27,6 +27,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ._quotes import quote, secrets_for_proxy
+from ._rejection import MOST_INTERIM_RESPONSES
+from ._stages import PROXY, stage_of
 from ._urls import basic_authorization, endpoint_label
 from .errors import ProxyRefused
 
@@ -61,6 +63,12 @@ class ProxyEndpoint:
         self._host = host
         self._port = port
         self._credentials = credentials
+        self._reached = False
+
+    @property
+    def stage(self) -> str:
+        """What it is doing: reaching the proxy, and talking to it."""
+        return PROXY if self._reached else f"{PROXY} {stage_of(self._proxy)}"
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
@@ -74,7 +82,11 @@ class ProxyEndpoint:
         factory = _TunnelFactory(self._request(), secrets, protocolFactory)
         connecting = self._proxy.connect(factory)
         # Returned from a callback, the second Deferred is also what a later cancel() reaches.
-        return connecting.addCallback(lambda tunnel: cast(_Tunnel, tunnel).established)
+        return connecting.addCallback(self._talk)
+
+    def _talk(self, tunnel: IProtocol) -> Deferred[IProtocol]:
+        self._reached = True
+        return cast(_Tunnel, tunnel).established
 
     def _request(self) -> bytes:
         target = endpoint_label(self._host, self._port)
@@ -118,6 +130,7 @@ class _Tunnel(Protocol):
         self._secrets = secrets
         self._factory = factory
         self._received = bytearray()
+        self._interim = 0
         self._inner: IProtocol | None = None
         # Not just "established has not fired": aborting may tell us at once that we are lost.
         self._waiting = True
@@ -155,7 +168,7 @@ class _Tunnel(Protocol):
             more to come.
         @raise ProxyRefused: it did not open the tunnel.
         """
-        while True:
+        while self._interim <= MOST_INTERIM_RESPONSES:
             # Whatever is no HTTP is told apart at once: such a peer may never end its "head".
             if not b"HTTP/1.".startswith(self._received[:7]):
                 raise ProxyRefused(None, "it does not begin with HTTP/1.")
@@ -175,6 +188,8 @@ class _Tunnel(Protocol):
             if status >= 200:
                 return True
             # An interim response (RFC 9110, section 15.2); the real one follows.
+            self._interim += 1
+        raise ProxyRefused(None, f"more than {MOST_INTERIM_RESPONSES} interim responses")
 
     def _establish(self) -> None:
         self._waiting = False

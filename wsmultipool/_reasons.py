@@ -9,8 +9,15 @@ def in_words(error: BaseException) -> str:
     """
     Describe what Twisted, or OpenSSL beneath it, has raised.
     """
-    first = error.args[0] if error.args else None
-    if isinstance(first, list) and first and all(isinstance(entry, tuple) for entry in first):
-        # OpenSSL.SSL.Error: its queue of errors, as (library, function, reason)
-        return "TLS: " + ", ".join(str(entry[-1]) for entry in first if entry)
+    if is_of_tls(error):
+        return "TLS: " + ", ".join(str(entry[-1]) for entry in error.args[0] if entry)
     return str(error) or type(error).__name__
+
+
+def is_of_tls(error: BaseException | None) -> bool:
+    """
+    Say whether it is an C{OpenSSL.SSL.Error} with a queue of errors, each C{(library, function,
+    reason)}; without importing that, which need not be installed.
+    """
+    first = error.args[0] if error is not None and error.args else None
+    return isinstance(first, list) and bool(first) and all(isinstance(e, tuple) for e in first)

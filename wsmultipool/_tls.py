@@ -26,6 +26,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ._stages import stage_of
 from ._tls_options import TLSOptions
 
 if TYPE_CHECKING:
@@ -91,6 +92,11 @@ class TLSEndpoint:
         self._reactor = reactor
         self._creator = creator
         self._wrapped = wrapped
+
+    @property
+    def stage(self) -> str:
+        """What it is doing before there is TLS to do, which the protocol tells then."""
+        return stage_of(self._wrapped)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """

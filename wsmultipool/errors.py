@@ -296,9 +296,17 @@ class ConnectionFailed(PoolError):
 
     @ivar url: the server that this is about, without credentials and query string; C{None} before
         the connection has reported it.
+    @ivar stage: how far the attempt had come: C{url} or C{headers} (the callables that make them),
+        C{name look-up}, C{TCP}, C{TLS}, C{upgrade} or C{on_connect}; on the way to a proxy C{proxy
+        name look-up}, C{proxy TCP} and C{proxy}; C{transport} for an endpoint that does not tell
+        what it is doing.  C{None} if the connection was open.
     """
 
     url: str | None = None
+    stage: str | None = None
+
+    def _at_stage(self) -> str:
+        return "" if self.stage is None else f" (stage: {self.stage})"
 
 
 class URLFailed(ConnectionFailed):
@@ -327,8 +335,8 @@ class HeadersFailed(ConnectionFailed):
 
 class TransportFailed(ConnectionFailed):
     """
-    No TCP connection to the server, or to the proxy, could be made; the transport's error is the
-    C{__cause__}.
+    No TCP connection to the server, or to the proxy, could be made, possibly because its name could
+    not be looked up, as C{stage} tells; the transport's error is the C{__cause__}.
 
     @ivar reason: that error in words.
     """
@@ -338,7 +346,7 @@ class TransportFailed(ConnectionFailed):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"no connection could be made: {self.reason}"
+        return f"no connection could be made{self._at_stage()}: {self.reason}"
 
 
 class OpenTimeout(ConnectionFailed, TimeoutError):
@@ -346,7 +354,7 @@ class OpenTimeout(ConnectionFailed, TimeoutError):
     The connection was not ready for traffic in time.
 
     @ivar timeout: C{open_timeout}, in seconds.
-    @ivar stage: what it was waiting for, e.g. C{"the WebSocket handshake"}.
+    @ivar stage: what it was waiting for, e.g. C{"upgrade"}.
     """
 
     def __init__(self, timeout: float, stage: str) -> None:
@@ -357,7 +365,7 @@ class OpenTimeout(ConnectionFailed, TimeoutError):
         self.stage = stage
 
     def __str__(self) -> str:
-        return f"not open within {self.timeout:g} s: still waiting for {self.stage}"
+        return f"not open within {self.timeout:g} s{self._at_stage()}"
 
 
 class ProxyRefused(ConnectionFailed):
@@ -540,7 +548,7 @@ class ConnectionDropped(ConnectionFailed):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"the connection was dropped: {self.reason}"
+        return f"the connection was dropped{self._at_stage()}: {self.reason}"
 
 
 class GaveUp(ConnectionFailed):

@@ -9,7 +9,13 @@ from functools import partial
 import pytest
 
 from wsmultipool import ProxyOptions, TLSOptions, WebSocketOptions
-from wsmultipool.errors import ConnectionFailed, HandshakeInvalid, ProxyRefused, UpgradeRejected
+from wsmultipool.errors import (
+    ConnectionFailed,
+    HandshakeInvalid,
+    ProxyRefused,
+    TransportFailed,
+    UpgradeRejected,
+)
 
 from .autobahn_server import echo_factory
 from .certificates import Authority
@@ -99,7 +105,7 @@ async def test_wrong_credentials(start: Start, start_pool: StartPool) -> None:
     await journal.nth("error", 2)
     for error, _ in journal.of("error"):
         assert isinstance(error, ProxyRefused)
-        assert error.status == 407
+        assert (error.status, error.stage) == (407, "proxy")
         assert "wr0ng" not in str(error) + repr(error)
     assert connect_proxy.tunnels == []
     assert server.accepted == 0
@@ -193,3 +199,18 @@ async def test_lost_tunnel_is_replaced(start: Start, start_pool: StartPool) -> N
 
     await journal.nth("open", 2)
     assert len(connect_proxy.tunnels) == 2
+
+
+@within(30)
+async def test_errors_name_the_stage_on_the_way_to_a_proxy(start_pool: StartPool) -> None:
+    """A proxy that is not there is told apart from a server that is not there."""
+    _, journal = start_pool(
+        "ws://192.0.2.1/",
+        ws_options=WebSocketOptions(proxy=ProxyOptions("127.0.0.1", unused_port())),
+    )
+
+    await journal.nth("error", 2)
+    (error, _) = journal.of("error")[0]
+    assert isinstance(error, TransportFailed)
+    assert error.stage == "proxy TCP"
+    assert "(stage: proxy TCP)" in str(error)

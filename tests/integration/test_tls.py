@@ -64,6 +64,7 @@ async def assert_refused_and_retried(journal: Journal, *words: str) -> None:
     await journal.nth("error", 2)
     for error, connection_id in journal.of("error"):
         assert any(word in str(error).lower() for word in words), str(error)
+        assert error.stage == "TLS"
         assert connection_id == 0
     assert journal.count("open") == journal.count("close") == 0
 
