@@ -161,6 +161,9 @@ class Listener:
     def wire_open(self, response: UpgradeResponse) -> None:
         self.reports.append(("open", response))
 
+    def wire_rejecting(self, report: Callable[[], None]) -> None:
+        self.reports.append(("rejecting", report))
+
     def wire_rejected(self, response: UpgradeResponse) -> None:
         self.reports.append(("rejected", response))
 

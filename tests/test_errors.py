@@ -160,12 +160,27 @@ CASES = [
     Case(
         UpgradeRejected(503, "Service Unavailable", 120.0),
         "the server rejected the upgrade: 503 Service Unavailable",
-        {"status": 503, "reason": "Service Unavailable", "retry_after": 120.0},
+        {
+            "status": 503,
+            "reason": "Service Unavailable",
+            "retry_after": 120.0,
+            "explanation": "",
+        },
+    ),
+    Case(
+        UpgradeRejected(401, "Unauthorized", None, "invalid API key"),
+        "the server rejected the upgrade: 401 Unauthorized: invalid API key",
+        {
+            "status": 401,
+            "reason": "Unauthorized",
+            "retry_after": None,
+            "explanation": "invalid API key",
+        },
     ),
     Case(
         UpgradeRejected(401, ""),
         "the server rejected the upgrade: 401",
-        {"status": 401, "reason": "", "retry_after": None},
+        {"status": 401, "reason": "", "retry_after": None, "explanation": ""},
     ),
     Case(
         HandshakeInvalid("it is not HTTP"),

@@ -13,7 +13,7 @@ from .fuzzing.case import Case
 from .fuzzing.effort import Effort
 from .fuzzing.examples import hold
 from .fuzzing.floods import KIB, MIB, endless, peak_of
-from .fuzzing.peers import Request, Script
+from .fuzzing.peers import Ending, Request, Script
 
 CHUNKED = b"HTTP/1.1 503 Later\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -47,16 +47,21 @@ def test_an_endless_rejection_costs_no_memory(beginning: bytes, again: bytes) ->
 
 
 @pytest.mark.parametrize(
-    ("beginning", "again"),
-    [(CHUNKED, b"1\r\nx\r\n"), (b"", b"HTTP/1.1 102 \r\n\r\n")],
-    ids=["chunks", "interim"],
+    ("beginning", "again", "module"),
+    [
+        (CHUNKED, b"1\r\nx\r\n", "_rejection"),
+        (b"HTTP/1.1 503 Later\r\n", b"A: b\r\n", "_response_head"),
+    ],
+    ids=["chunks", "head"],
 )
-def test_a_long_rejection_in_small_reads_costs_little_work(beginning: bytes, again: bytes) -> None:
+def test_a_long_rejection_in_small_reads_costs_little_work(
+    beginning: bytes, again: bytes, module: str
+) -> None:
     """What was read is not read over and over: a server could keep the whole process busy."""
     octets = beginning + again * (64 * KIB // len(again))
     script = Script(lambda _: [octets[at : at + 1448] for at in range(0, len(octets), 1448)])
     most = 10 * len(octets)
-    with Effort("wsmultipool/_rejection.py", limit=most) as effort:
+    with Effort(f"wsmultipool/{module}.py", limit=most) as effort:
         Case([script]).run()
     assert effort.lines < most
 
@@ -81,3 +86,26 @@ def test_a_server_that_repeats_the_request_reveals_no_secret(status: bytes) -> N
 
     heard = Case([Script(answer)]).run()
     assert len(heard.errors) == 1
+
+
+@pytest.mark.parametrize("media_type", [b"text/plain", b"text/html", b"application/json", b""])
+@pytest.mark.parametrize("ending", ["close", "silence"])
+def test_a_body_that_repeats_the_request_reveals_no_secret(
+    media_type: bytes, ending: Ending
+) -> None:
+    """What a page says of the request goes into errors and logs without the query and the token."""
+
+    def answer(request: Request) -> list[bytes]:
+        head = b"HTTP/1.1 400 Bad Request\r\nContent-Type: " + media_type + b"\r\n\r\n"
+        return [head + request.head, b"once more: " + request.head[:-30]]
+
+    heard = Case([Script(answer, ending)]).run()
+    [error] = heard.errors
+    assert isinstance(error, UpgradeRejected)
+    assert "GET" in error.explanation
+    assert "***" in error.explanation
+
+
+def test_any_body_is_explained_in_one_short_line() -> None:
+    """Whatever a body is, what is told of it is printable, short, and costs little."""
+    hold(surfaces.explanation, 300)

@@ -244,3 +244,22 @@ def test_a_handshake_cannot_be_changed(handshake: Any, attribute: str) -> None:
     with pytest.raises(FrozenInstanceError):
         setattr(handshake, attribute, None)
     assert not hasattr(handshake, "__dict__")
+
+
+def test_a_header_that_occurs_several_times() -> None:
+    """Its values can be had one by one, in any case of letters; C{headers} has them joined."""
+    response = UpgradeResponse(
+        status=401,
+        reason="",
+        headers={"link": "</a>, </b>"},
+        fields=(("link", "</a>"), ("via", "x"), ("link", "</b>")),
+    )
+    assert response.get_all("Link") == ["</a>", "</b>"]
+    assert response.get_all("location") == []
+
+
+def test_a_response_made_from_headers_alone() -> None:
+    """One that a test or another wire has made without fields has one value for each header."""
+    response = UpgradeResponse(status=101, reason="", headers={"via": "a, b"})
+    assert response.get_all("Via") == ["a, b"]
+    assert response.get_all("link") == []

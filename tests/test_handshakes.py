@@ -5,6 +5,7 @@ The opening handshake: what the server is asked, what it may answer, and what no
 from __future__ import annotations
 
 import logging
+import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from hashlib import sha1
@@ -436,7 +437,7 @@ def test_handshake_rejections_are_read_to_their_end(octets: bytes, pace: str) ->
 
 
 def test_handshake_rejection_without_a_length_ends_with_the_connection() -> None:
-    """A body that only the end of the connection ends is told then."""
+    """A body that only the end of the connection ends is told then, if that is soon."""
     memory, server, errors = raw(lambda request: b"HTTP/1.1 500 Oops\r\n\r\nstack ")
     bodies: list[bytes] = []
     memory.pool.on("unexpected-response", lambda request, r, i: bodies.append(r.body))
@@ -452,6 +453,109 @@ def test_handshake_rejection_without_a_length_ends_with_the_connection() -> None
     abandon(memory)
 
 
+ENDLESS = {
+    "stream": b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: hello\n\n",
+    "short": b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 100\r\n\r\nhello",
+    "chunks": b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+    "nothing": b"HTTP/1.1 403 Forbidden\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("octets", ENDLESS.values(), ids=ENDLESS)
+def test_handshake_a_rejection_is_known_by_its_head(octets: bytes) -> None:
+    """Whatever its body does, a rejection is told within a second, with what came of it."""
+    memory, _, errors = raw(lambda request: octets, open_timeout=30)
+    responses: list[UpgradeResponse] = []
+    memory.pool.on("unexpected-response", lambda request, r, i: responses.append(r))
+    memory.advance(0.9)
+    assert errors == []
+    memory.advance(0.1)
+    [error] = errors
+    [response] = responses
+    assert isinstance(error, UpgradeRejected)
+    assert (error.status, error.stage) == (int(octets.split()[1]), "upgrade")
+    assert (b"hello" in response.body) == (b"hello" in octets)
+    assert str(error).endswith("hello") == (b"hello" in octets)
+    abandon(memory)
+
+
+def test_handshake_a_rejection_is_not_longer_under_way_than_an_attempt_may_be() -> None:
+    """When C{open_timeout} ends before that second, the rejection is told then, as what it is."""
+    memory, _, errors = raw(lambda request: ENDLESS["short"], open_timeout=0.5)
+    memory.advance(0.5)
+    assert [type(error) for error in errors] == [UpgradeRejected]
+    abandon(memory)
+
+
+def test_handshake_a_body_that_goes_on_does_not_put_off_its_rejection() -> None:
+    """A server that sends a little now and then is not waited for any longer."""
+    memory, server, errors = raw(lambda request: ENDLESS["stream"], open_timeout=30)
+    bodies: list[bytes] = []
+    memory.pool.on("unexpected-response", lambda request, r, i: bodies.append(r.body))
+    for _ in range(10):
+        memory.advance(0.09)
+        server.peers[0].write(b".")
+    memory.advance(0.2)
+    assert bodies == [b": hello\n\n" + b"." * 10]
+    assert [type(error) for error in errors] == [UpgradeRejected]
+    abandon(memory)
+
+
+def test_handshake_a_pool_that_closes_does_not_wait_for_the_body_of_a_rejection() -> None:
+    """Neither does the second that was left to it keep anything alive."""
+    memory, _, _ = raw(lambda request: ENDLESS["stream"], open_timeout=30)
+    closing = memory.pool.close()
+    memory.settle()
+    memory.settle()
+    assert closing.called
+    assert memory.clock.getDelayedCalls() == []
+
+
+INTERIM = {
+    "100": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "103": b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n",
+    "several": b"HTTP/1.1 102 Processing\r\n\r\n" * 16,
+}
+
+
+@pytest.mark.parametrize("interim", INTERIM.values(), ids=INTERIM)
+@pytest.mark.parametrize("pace", ["at once", "octet by octet"])
+def test_handshake_interim_responses_are_read_over(interim: bytes, pace: str) -> None:
+    """A server may say something before its 101; the connection opens, and loses no message."""
+    memory, server, errors = raw(lambda request: b"")
+    received: list[bytes] = []
+    memory.pool.on("message", lambda data, *_: received.append(data))
+    peer = server.peers[0]
+    octets = interim + accepting(after=b"\x81\x05hello")(peer.request)
+    for part in [octets] if pace == "at once" else [bytes([octet]) for octet in octets]:
+        peer.write(part)
+        memory.settle()
+    assert (errors, received) == ([], [b"hello"])
+    abandon(memory)
+
+
+def test_handshake_interim_responses_have_a_limit() -> None:
+    """A server that never comes to its answer fails the attempt."""
+    memory, _, errors = raw(lambda request: b"HTTP/1.1 102 Processing\r\n\r\n" * 17)
+    memory.settle()
+    [error] = errors
+    assert isinstance(error, HandshakeInvalid)
+    assert "interim" in str(error)
+    abandon(memory)
+
+
+def test_handshake_headers_that_occur_several_times_can_be_had_one_by_one() -> None:
+    """Cookies cannot be told apart once they are joined, as their dates have commas."""
+    memory, _, _ = raw(accepting(b"Set-Cookie: a=1; Expires=Mon, 1 Jan\r\nX: y\r\nSet-Cookie: b=2"))
+    response = memory.pool._supervisor.connections[0].response
+    assert response is not None
+    assert response.get_all("Set-Cookie") == ["a=1; Expires=Mon, 1 Jan", "b=2"]
+    assert response.get_all("set-cookie") == response.get_all("SET-COOKIE")
+    assert response.get_all("link") == []
+    assert response.headers["set-cookie"] == "a=1; Expires=Mon, 1 Jan, b=2"
+    abandon(memory)
+
+
 def test_handshake_rejection_body_is_cut_at_64_kib() -> None:
     """A rejection may be of any size: the first 64 KiB are kept, the rest is not waited for."""
     memory, _, errors = raw(
@@ -461,7 +565,7 @@ def test_handshake_rejection_body_is_cut_at_64_kib() -> None:
     memory.pool.on("unexpected-response", lambda request, r, i: bodies.append(r.body))
     memory.settle()
     memory.settle()
-    assert [len(error.args) for error in errors] == [3]
+    assert [type(error) for error in errors] == [UpgradeRejected]
     memory.advance(1)
     assert [len(body) for body in bodies] == [65536]
     abandon(memory)
@@ -672,19 +776,20 @@ def test_handshake_negotiates_compression(offered: bool, accepted: bool) -> None
     memory.close()
 
 
-def test_handshake_offers_compression_as_configured() -> None:
+@pytest.mark.parametrize("bits", [8, 10, 15])
+def test_handshake_offers_compression_as_configured(bits: int) -> None:
     """The parameters of Compression are in the offer."""
     memory, server, _ = raw(
         accepting(),
         websocket={
-            "compression": Compression(server_no_context_takeover=True, server_max_window_bits=10)
+            "compression": Compression(server_no_context_takeover=True, server_max_window_bits=bits)
         },
     )
     (offer,) = server.peers[0].header("Sec-WebSocket-Extensions")
     assert {part.strip() for part in offer.split(";")} >= {
         "permessage-deflate",
         "server_no_context_takeover",
-        "server_max_window_bits=10",
+        f"server_max_window_bits={bits}",
     }
     abandon(memory)
 
@@ -712,6 +817,54 @@ def test_handshake_accepts_what_a_server_makes_of_the_offer(
     assert errors == []
     assert memory.pool.open_connections == 1
     memory.result(memory.pool.send("compress me " * 200, compress=True))
+    abandon(memory)
+
+
+@pytest.mark.parametrize("bits", range(8, 16))
+def test_handshake_a_server_may_compress_with_a_window_of_any_size(bits: int) -> None:
+    """From 8 bits (RFC 7692, section 7.1.2.1) to 15: what it sends is read."""
+    compressor = zlib.compressobj(wbits=-max(bits, 9))
+    data = b"again and again " * 1000
+    payload = (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    assert len(payload) < 126
+    frame = b"\xc1" + bytes([len(payload)]) + payload
+    extension = b"permessage-deflate; server_max_window_bits=%d" % bits
+    memory, server, errors = raw(lambda request: b"", websocket={"compression": True})
+    received: list[bytes] = []
+    memory.pool.on("message", lambda data, *_: received.append(data))
+    peer = server.peers[0]
+    accept = accepting(b"Sec-WebSocket-Extensions: " + extension, after=frame)
+    peer.write(accept(peer.request))
+    memory.settle()
+    assert (errors, received) == ([], [data])
+    abandon(memory)
+
+
+@pytest.mark.parametrize("bits", [b"7", b"16", b"08", b"-8", b"8.0", b"eight"])
+def test_handshake_a_window_of_no_size_is_refused(bits: bytes) -> None:
+    """What is no number from 8 to 15, without leading zeros, is a mistake of the server."""
+    extension = b"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=" + bits
+    memory, _, errors = raw(accepting(extension), websocket={"compression": True})
+    assert [type(error) for error in errors] == [HandshakeInvalid]
+    abandon(memory)
+
+
+@pytest.mark.parametrize("compress", [None, True])
+def test_handshake_with_a_window_too_small_to_compress_messages_go_as_they_are(
+    compress: bool | None,
+) -> None:
+    """zlib has no window of 8 bits to compress with; a sender may leave messages as they are."""
+    extension = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=8"
+    memory, server, errors = raw(
+        accepting(extension), websocket={"compression": True, "compression_threshold": 0}
+    )
+    assert errors == []
+    before = len(server.peers[0].after)
+    memory.result(memory.pool.send("compress me " * 9, compress=compress))
+    memory.settle()
+    frame = server.peers[0].after[before:]
+    assert frame[0] == 0x81
+    assert len(frame) == 2 + 4 + 108
     abandon(memory)
 
 

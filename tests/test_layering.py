@@ -33,7 +33,17 @@ PURE = {
         "_proof",
     ),
     *("_ending", "_tries"),
-    *("_quotes", "_rejection", "_tls_options", "_urls", "_validation", "_websocket_options"),
+    *(
+        "_explanation",
+        "_quotes",
+        "_rejection",
+        "_response_head",
+        "_stages",
+        "_tls_options",
+        "_urls",
+        "_validation",
+        "_websocket_options",
+    ),
     *("backoff", "balancers", "errors", "events", "handshake", "interfaces", "keys"),
     *("messages", "options", "stats"),
     *(

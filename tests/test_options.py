@@ -500,7 +500,8 @@ def test_compression_parameters() -> None:
     ("keywords", "message"),
     [
         ({"client_max_window_bits": 8}, "compression client_max_window_bits must be from 9 to 15"),
-        ({"server_max_window_bits": 16}, "compression server_max_window_bits must be from 9 to 15"),
+        ({"server_max_window_bits": 7}, "compression server_max_window_bits must be from 8 to 15"),
+        ({"server_max_window_bits": 16}, "compression server_max_window_bits must be from 8 to 15"),
         ({"mem_level": 0}, "compression mem_level must be from 1 to 9, not 0"),
         ({"server_no_context_takeover": 1}, "compression server_no_context_takeover must be True"),
         ({"client_no_context_takeover": None}, "compression client_no_context_takeover must be"),

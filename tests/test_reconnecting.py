@@ -486,7 +486,6 @@ class Withholding:
         ("headers", "headers"),
         ("transport", "transport"),
         ("handshake", "upgrade"),
-        ("body", "upgrade"),
         ("on_connect", "on_connect"),
     ],
 )
@@ -520,8 +519,6 @@ def test_reconnecting_open_timeout_covers_every_stage(stage: str, named: str) ->
     )
     if stage == "handshake":
         memory.server.be_silent()
-    if stage == "body":
-        memory.server.answer(b"HTTP/1.1 503 Busy\r\nContent-Length: 100\r\n\r\nhalf of it")
     memory.pool.start()
     memory.advance(5.9)
     assert errors == []

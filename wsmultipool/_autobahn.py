@@ -38,6 +38,7 @@ from ._quotes import quote, secrets_of
 from ._reasons import in_words, is_of_tls
 from ._receiving import ReceivingProtocol
 from ._rejection import RejectionReader
+from ._response_head import HeadReader, ResponseHead
 from ._settings import Settings, Silent
 from ._stages import TLS, UPGRADE
 from ._urls import ProxyOptions
@@ -67,9 +68,6 @@ __all__ = ["WebSocketFactory"]
 _WHOLE_TEXT = FIN | TEXT
 _WHOLE_BINARY = FIN | BINARY
 
-_LONGEST_HEAD = 65536
-
-_ACCEPTED = re.compile(rb"HTTP/1\.[01] +101\b")
 _HOST_LINE = re.compile(rb"(?m)^Host: .*\r\n")
 
 _NO_STATUS = 1005  # RFC 6455, section 7.1.5
@@ -105,6 +103,9 @@ class PoolProtocol(ReceivingProtocol):
         # Nothing between them, as they are called so often.
         self.send_plain = self._queue.add_plain
         self.send_confirmed = self._queue.add_confirmed
+        self._may_compress = True
+        self._head_reader = HeadReader(self._secrets())
+        self._head: ResponseHead
         self._rejection: RejectionReader | None = None
         self._lost_reason: Failure | None = None
 
@@ -235,23 +236,30 @@ class PoolProtocol(ReceivingProtocol):
         self.transport.write(_HOST_LINE.sub(lambda _: host, data, count=1))
 
     def processHandshake(self) -> None:
+        data, self.data = self.data, b""
         if self._rejection is not None:
-            self._read_rejection(self._rejection)
+            self._read_rejection(self._rejection, data)
             return
-        end = self.data.find(b"\r\n\r\n")
-        if max(end, len(self.data) if end < 0 else 0) > _LONGEST_HEAD:
-            self.failHandshake(f"the response head is longer than {_LONGEST_HEAD} bytes")
-        elif not self.data.startswith(b"HTTP/"[: len(self.data)]):
-            self.failHandshake("it is not HTTP")
-        elif end >= 0:
-            if _ACCEPTED.match(self.data):
-                # Autobahn decodes the head as UTF-8 for a debug message, and dies of a stray octet.
-                head = self.data[: end + 4].decode("latin-1").encode("ascii", "replace")
-                self.data = head + self.data[end + 4 :]
-                super().processHandshake()  # type: ignore[no-untyped-call]
-            else:
-                self._rejection = RejectionReader(self._secrets())
-                self._read_rejection(self._rejection)
+        try:
+            head = self._head_reader.read(data)
+        except HandshakeInvalid as error:
+            self._error = error
+            self.dropConnection(abort=True)
+            return
+        if head is not None:
+            self._answered(head, bytes(self._head_reader.unread))
+
+    def _answered(self, head: ResponseHead, behind: bytes) -> None:
+        if head.status == 101:
+            self._head = head
+            # Autobahn decodes the head as UTF-8 for a debug message, and dies of a stray octet.
+            self.data = head.octets.decode("latin-1").encode("ascii", "replace") + behind
+            super().processHandshake()  # type: ignore[no-untyped-call]
+            return
+        self._rejection = RejectionReader(head, self._secrets())
+        self._read_rejection(self._rejection, behind)
+        if self._error is None:
+            self.listener.wire_rejecting(self._end_rejection)
 
     def failHandshake(self, reason: str) -> None:
         self._error = HandshakeInvalid(quote(reason, self._secrets()))
@@ -260,36 +268,54 @@ class PoolProtocol(ReceivingProtocol):
     def _secrets(self) -> list[str]:
         return secrets_of(self._request, self._proxy_credentials)
 
-    def _read_rejection(self, reader: RejectionReader, at_end: bool = False) -> None:
-        data, self.data = self.data, b""
-        try:
-            response = reader.read(data, at_end)
-        except HandshakeInvalid as error:
-            self._error = error
-        else:
-            if response is None:
-                return
+    def _read_rejection(self, reader: RejectionReader, data: bytes, at_end: bool = False) -> None:
+        response = reader.read(data, at_end)
+        if response is not None:
             self._error = UpgradeRejected(response.status, response.reason)
             self.listener.wire_rejected(response)
-        self.dropConnection(abort=True)
+            self.dropConnection(abort=True)
+
+    def _end_rejection(self) -> None:
+        """Nothing more of the body is waited for."""
+        if self._rejection is not None and self._error is None:
+            self._read_rejection(self._rejection, b"", at_end=True)
+
+    def _parseExtensionsHeader(self, header: str, removeQuotes: bool = True) -> Any:
+        """
+        Accept windows of 8 bits (RFC 7692, sections 7.1.2.1 and 7.1.2.2), which Autobahn refuses.
+        To inflate with a larger one is the same.  To compress with it is not possible with zlib:
+        then nothing is, which the sender is free to choose (section 6).
+        """
+        extensions = super()._parseExtensionsHeader(  # type: ignore[no-untyped-call]
+            header, removeQuotes
+        )
+        for _, parameters in extensions:
+            for name in ("server_max_window_bits", "client_max_window_bits"):
+                if parameters.get(name) == ["8"]:
+                    parameters[name] = ["9"]
+                    self._may_compress = self._may_compress and name == "server_max_window_bits"
+        return extensions
 
     def onConnect(self, response: ConnectionResponse) -> None:
         self._response = UpgradeResponse(
             status=101,
-            reason=quote(" ".join(self.http_status_line.split()[2:]), self._secrets()),
-            headers=response.headers,
+            reason=self._head.reason,
+            headers=self._head.headers,
+            fields=self._head.fields,
             protocol=response.protocol,
             extensions=tuple(e.EXTENSION_NAME for e in response.extensions),
         )
+        del self._head
 
     def onOpen(self) -> None:
         agreed = self._perMessageCompress
         if agreed is not None:
-            self._deflater = Deflater(
-                agreed.client_max_window_bits,
-                agreed.mem_level,
-                keeps_context=not agreed.client_no_context_takeover,
-            )
+            if self._may_compress:
+                self._deflater = Deflater(
+                    agreed.client_max_window_bits,
+                    agreed.mem_level,
+                    keeps_context=not agreed.client_no_context_takeover,
+                )
             self._perMessageCompress = Inflater(
                 agreed.server_max_window_bits, keeps_context=not agreed.server_no_context_takeover
             )
@@ -331,8 +357,7 @@ class PoolProtocol(ReceivingProtocol):
         self._lost_reason = reason
         if is_of_tls(reason.value):  # a client's certificate is refused only after its handshake
             self.stage = TLS
-        if self._rejection is not None and self._error is None:
-            self._read_rejection(self._rejection, at_end=True)
+        self._end_rejection()
         super().connectionLost(reason)
 
     def onCloseFrame(self, code: Any, reasonRaw: Any) -> bool | None:

@@ -356,6 +356,9 @@ class PooledConnection:
     def wire_open(self, response: UpgradeResponse) -> None:
         self._life.wire_open(response)
 
+    def wire_rejecting(self, report: Callable[[], None]) -> None:
+        self._life.wire_rejecting(report)
+
     def wire_rejected(self, response: UpgradeResponse) -> None:
         self._life.wire_rejected(response)
 

@@ -43,12 +43,17 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._connection import PooledConnection
     from ._fleet import Place
     from ._owner import LifecycleOwner
     from .handshake import UpgradeResponse
     from .interfaces import IWebSocketWire
     from .options import ServerURL
+
+LONGEST_WAIT_FOR_BODY = 1.0
+"""Seconds, from its head on, that are left to a rejection for its body."""
 
 ConnectionState = Literal["idle", "connecting", "open", "closing", "closed", "destroyed"]
 """
@@ -246,6 +251,12 @@ class Lifecycle:
             self._failure.__cause__ = error
             self._begin_closing(1000, "")
 
+    def wire_rejecting(self, report: Callable[[], None]) -> None:
+        """The server answers with another status than 101; the body may never end."""
+        left = self._timer.remaining
+        if self._failure is None and left is not None:
+            self._timer.set(min(LONGEST_WAIT_FOR_BODY, left), report)
+
     def wire_rejected(self, response: UpgradeResponse) -> None:
         """The server answered with another status than 101."""
         # It may be a date.  What of the reactor's time is not one, no server means.
@@ -253,7 +264,9 @@ class Lifecycle:
         if retry_after is not None:
             self._place.ask_not_before(self.clock.seconds() + retry_after)
         if self._failure is None:
-            self._failure = UpgradeRejected(response.status, response.reason, retry_after)
+            self._failure = UpgradeRejected(
+                response.status, response.reason, retry_after, response.explanation
+            )
         if self.state == "connecting":
             self._owner.connection_rejected(self._connection, self._dialling.request, response)
 

@@ -27,7 +27,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ._quotes import quote, secrets_for_proxy
-from ._rejection import MOST_INTERIM_RESPONSES
+from ._response_head import MOST_INTERIM_RESPONSES
 from ._stages import PROXY, stage_of
 from ._urls import basic_authorization, endpoint_label
 from .errors import ProxyRefused

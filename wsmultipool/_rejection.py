@@ -10,96 +10,80 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Generator
 
-from ._quotes import quote
-from .errors import HandshakeInvalid
+from ._explanation import explain
+from ._response_head import ResponseHead
 from .handshake import UpgradeResponse
 
 LONGEST_BODY = 65536
 """Octets of a body that are kept; the rest is not waited for."""
 
-MOST_INTERIM_RESPONSES = 16
-"""How many interim responses (RFC 9110, section 15.2) may come before the answer."""
+_LONGEST_CODED_BODY = 4 * LONGEST_BODY
 
-_LONGEST_RESPONSE = 4 * LONGEST_BODY
-
-_STATUS_LINE = re.compile(r"HTTP/1\.[01] +([1-9][0-9]{2})(?: ([^\n]*))?")
-_FOLD = re.compile(r"\r\n[ \t]+")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}(?=[ \t;]|$)")
 
 
 class RejectionReader:
     """
-    Reads one response as it arrives.  A server may send it octet by octet: the work is in
-    proportion to what arrives, and ends with 256 KiB of it.
+    Reads the body of one response as it arrives.  A server may send it octet by octet: the work is
+    in proportion to what arrives, and ends with 256 KiB of it.
     """
 
-    def __init__(self, secrets: Collection[str] = ()) -> None:
+    def __init__(self, head: ResponseHead, secrets: Collection[str] = ()) -> None:
         """
-        @param secrets: what is not to be repeated in the reason phrase and in errors.
+        @param head: of the response.
+        @param secrets: what is not to be repeated in the explanation.
         """
+        self._head = head
+        self._headers = head.headers
         self._secrets = secrets
         self._unread = bytearray()
         self._received = 0
         self._at_end = False
         self._body = bytearray()
-        self._reading = self._read_response()
+        self._reading = self._read_body()
 
     def read(self, data: bytes, at_end: bool) -> UpgradeResponse | None:
         """
         @param data: what has arrived since the last call.
-        @param at_end: whether nothing more will come.
-        @return: the response; C{None} while it is incomplete and more may come.
-        @raise HandshakeInvalid: this is no HTTP response.
+        @param at_end: whether nothing more will come, or is waited for.
+        @return: the response, with as much of its body as came; C{None} while that is incomplete
+            and more may come.
         """
         self._unread += data
         self._received += len(data)
         # Or chunks with more header than content would go on.
-        self._at_end = at_end or self._received > _LONGEST_RESPONSE
-        try:
-            next(self._reading)
-        except StopIteration as end:
-            response: UpgradeResponse = end.value
-            return response
-        return None
+        self._at_end = at_end or self._received > _LONGEST_CODED_BODY
+        if next(self._reading, "complete") is None:
+            return None
+        head, body = self._head, bytes(self._body)
+        return UpgradeResponse(
+            status=head.status,
+            reason=head.reason,
+            headers=self._headers,
+            fields=head.fields,
+            body=body,
+            explanation=self._explain(body),
+        )
+
+    def _explain(self, body: bytes) -> str:
+        if "content-encoding" in self._headers:  # which was not asked for
+            return ""
+        return explain(
+            body,
+            self._headers.get("content-type", ""),
+            f"{self._head.status} {self._head.reason}",
+            self._secrets,
+            cut=self._at_end,
+        )
 
     # What follows yields when it needs more than has arrived, which it does not at the end.
 
-    def _read_response(self) -> Generator[None, None, UpgradeResponse]:
-        for _ in range(MOST_INTERIM_RESPONSES + 1):
-            head = yield from self._take_until(b"\r\n\r\n")
-            if head is None:
-                raise HandshakeInvalid("the connection ended within the response's head")
-            status, reason, headers = self._parse_head(head)
-            if status == 101:
-                raise HandshakeInvalid("status 101 came after another one")
-            if status >= 200:
-                break
-        else:
-            raise HandshakeInvalid(f"more than {MOST_INTERIM_RESPONSES} interim responses")
-        yield from self._read_body(status, headers)
-        return UpgradeResponse(
-            status=status, reason=reason, headers=headers, body=bytes(self._body)
-        )
-
-    def _parse_head(self, head: bytes) -> tuple[int, str, dict[str, str]]:
-        lines = _FOLD.sub(" ", head.decode("latin-1")).split("\r\n")
-        status_line = _STATUS_LINE.fullmatch(lines[0])
-        if status_line is None:
-            raise HandshakeInvalid(quote(f'bad status line "{lines[0]}"', self._secrets))
-        values: dict[str, list[str]] = {}
-        for line in lines[1:]:
-            name, colon, value = line.partition(":")
-            if colon:
-                values.setdefault(name.strip().lower(), []).append(value.strip())
-        headers = {name: ", ".join(several) for name, several in values.items()}
-        return int(status_line[1]), quote(status_line[2] or "", self._secrets), headers
-
-    def _read_body(self, status: int, headers: dict[str, str]) -> Generator[None, None, None]:
+    def _read_body(self) -> Generator[None, None, None]:
         """Collect the body, of which there are three kinds (RFC 9112, section 6.3)."""
-        if status in (204, 304):
+        if self._head.status in (204, 304):
             return
-        coding = headers.get("transfer-encoding", "").lower()
-        length = headers.get("content-length", "")
+        coding = self._headers.get("transfer-encoding", "").lower()
+        length = self._headers.get("content-length", "")
         if coding.endswith("chunked"):
             yield from self._read_chunks()
         elif not coding and length.isascii() and length.isdigit() and len(length) < 20:
@@ -109,7 +93,7 @@ class RejectionReader:
 
     def _read_chunks(self) -> Generator[None, None, None]:
         while len(self._body) < LONGEST_BODY:
-            line = yield from self._take_until(b"\r\n")
+            line = yield from self._take_line()
             size = _CHUNK_SIZE.match(line or b"")
             if size is None:
                 return  # more octets can't mend that
@@ -117,21 +101,21 @@ class RejectionReader:
             if length == 0:
                 return  # whatever trailers follow
             yield from self._take_body(length)
-            if len(self._body) < LONGEST_BODY and (yield from self._take_until(b"\r\n")) != b"":
+            if len(self._body) < LONGEST_BODY and (yield from self._take_line()) != b"":
                 return
 
-    def _take_until(self, mark: bytes) -> Generator[None, None, bytes | None]:
+    def _take_line(self) -> Generator[None, None, bytes | None]:
         """
-        @return: what comes before C{mark}; C{None} if that never comes.
+        @return: what comes before the end of a line; C{None} if that never comes.
         """
         searched = 0
-        while (end := self._unread.find(mark, searched)) < 0:
+        while (end := self._unread.find(b"\r\n", searched)) < 0:
             if self._at_end:
                 return None
-            searched = max(0, len(self._unread) - len(mark) + 1)
+            searched = max(0, len(self._unread) - 1)
             yield
         taken = bytes(self._unread[:end])
-        del self._unread[: end + len(mark)]
+        del self._unread[: end + 2]
         return taken
 
     def _take_body(self, length: int) -> Generator[None, None, None]:

@@ -68,10 +68,12 @@ class Settings(WebSocketClientFactory):
 
 
 def _offer(compression: Compression) -> PerMessageDeflateOffer:
-    return PerMessageDeflateOffer(
+    offer = PerMessageDeflateOffer(
         request_no_context_takeover=compression.server_no_context_takeover,
-        request_max_window_bits=compression.server_max_window_bits or 0,
     )
+    # The constructor refuses 8, which RFC 7692, section 7.1.2.1, allows.
+    offer.request_max_window_bits = compression.server_max_window_bits or 0
+    return offer
 
 
 def _acceptor(compression: Compression) -> Any:

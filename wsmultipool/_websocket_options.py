@@ -70,8 +70,9 @@ class Compression:
     @ivar server_no_context_takeover: ask the server to do so; a server that accepts compression
         must agree to that.
     @ivar client_max_window_bits: the largest window to compress with, 9 to 15 as a power of two of
-        bytes; C{None} for what the server allows.
-    @ivar server_max_window_bits: ask the server for a window no larger than this, 9 to 15; C{None}
+        bytes; C{None} for what the server allows.  To a server that allows no more than 8, which
+        zlib cannot do, messages are sent as they are.
+    @ivar server_max_window_bits: ask the server for a window no larger than this, 8 to 15; C{None}
         not to ask.
     @ivar mem_level: memory for compressing, 1 to 9 as in L{zlib.compressobj}; C{None} for 8.
     @since: 0.1.0
@@ -86,9 +87,9 @@ class Compression:
     def __post_init__(self) -> None:
         for option in ("client_no_context_takeover", "server_no_context_takeover"):
             check_bool(f"compression {option}", getattr(self, option))
-        for option in ("client_max_window_bits", "server_max_window_bits"):
+        for option, least in (("client_max_window_bits", 9), ("server_max_window_bits", 8)):
             if (bits := getattr(self, option)) is not None:
-                check_integer(f"compression {option}", bits, at_least=9, at_most=15)
+                check_integer(f"compression {option}", bits, at_least=least, at_most=15)
         if self.mem_level is not None:
             check_integer("compression mem_level", self.mem_level, at_least=1, at_most=9)
 

@@ -396,16 +396,25 @@ class UpgradeRejected(ConnectionFailed):
     @ivar status: the HTTP status code.
     @ivar reason: the reason phrase.
     @ivar retry_after: seconds the server asked to wait (C{Retry-After}), or C{None}.
+    @ivar explanation: the beginning of what the body said, if it was text; possibly empty.
     """
 
-    def __init__(self, status: int, reason: str, retry_after: float | None = None) -> None:
-        super().__init__(status, reason, retry_after)
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        retry_after: float | None = None,
+        explanation: str = "",
+    ) -> None:
+        super().__init__(status, reason, retry_after, explanation)
         self.status = status
         self.reason = reason
         self.retry_after = retry_after
+        self.explanation = explanation
 
     def __str__(self) -> str:
-        return f"the server rejected the upgrade: {self.status} {self.reason}".rstrip()
+        said = f"the server rejected the upgrade: {self.status} {self.reason}".rstrip()
+        return f"{said}: {self.explanation}" if self.explanation else said
 
 
 class HandshakeInvalid(ConnectionFailed):
@@ -530,7 +539,8 @@ class ConnectionClosed(ConnectionFailed):
         return self.code in _ORDERLY
 
     def __str__(self) -> str:
-        text = f"{'the peer' if self.by_peer else 'this side'} closed the connection"
+        side = "the peer" if self.by_peer else "this side"
+        text = f"{side} closed the connection{self._at_stage()}"
         text += " without a code" if self.code == 1005 else f": {self.code}"
         return f'{text} "{self.reason}"' if self.reason else text
 

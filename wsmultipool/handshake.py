@@ -47,10 +47,16 @@ class UpgradeResponse:
     @ivar status: the HTTP status code; 101 when it accepted.
     @ivar reason: the reason phrase, possibly empty: at most 200 characters, in printable ASCII, and
         C{***} where the server repeats the query string, or a value of a header, of the request.
-    @ivar headers: by lower-case name; values of a repeated header joined by C{", "}.
-    @ivar body: up to 64 KiB of the body of a rejection; empty when it accepted.
+    @ivar headers: by lower-case name; values of a repeated header joined by C{", "}; see
+        L{get_all}.
+    @ivar body: up to 64 KiB of the body of a rejection, as much as came within a second of the
+        head; empty when it accepted.
     @ivar protocol: the subprotocol the server chose, or C{None}.
     @ivar extensions: the names of the extensions in use, e.g. C{("permessage-deflate",)}.
+    @ivar fields: the header fields one by one, each C{(name, value)}, in the order sent; names in
+        lower case.
+    @ivar explanation: the beginning of what the body of a rejection says, if it is text or a web
+        page: as fit to be shown as C{reason}.
     @since: 0.1.0
     """
 
@@ -60,6 +66,22 @@ class UpgradeResponse:
     body: bytes = field(default=b"", repr=False)
     protocol: str | None = None
     extensions: tuple[str, ...] = ()
+    fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    explanation: str = ""
+
+    def get_all(self, name: str) -> list[str]:
+        """
+        Get the values of a header that may occur several times, and whose values may contain
+        commas: C{Set-Cookie}, C{WWW-Authenticate}, C{Link}.
+
+        @param name: of the header, in any case of letters.
+        @return: its values, in the order sent; an empty list if it is not there.
+        @since: 0.2.0
+        """
+        name = name.lower()
+        if self.fields:
+            return [value for each, value in self.fields if each == name]
+        return [self.headers[name]] if name in self.headers else []
 
     def retry_after(self, now: float) -> float | None:
         """

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable
 
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
@@ -217,6 +217,13 @@ class IWireListener(Interface):
 
     def wire_open(response: UpgradeResponse) -> None:
         """The upgrade was accepted (101)."""
+
+    def wire_rejecting(report: Callable[[], None]) -> None:
+        """
+        The server answers the upgrade with another status than 101, and the body has not ended.
+        The listener calls C{report} when it wants C{wire_rejected} without the rest of that; it
+        does nothing if that was called already.
+        """
 
     def wire_rejected(response: UpgradeResponse) -> None:
         """The server answered the upgrade with another status; C{wire_lost} follows."""

@@ -17,10 +17,13 @@ _GOOD_EXTENSIONS = (
     b"permessage-deflate; client_no_context_takeover; server_max_window_bits=10",
     b"permessage-deflate; client_max_window_bits=9; server_max_window_bits=15",
     b'permessage-deflate; client_max_window_bits="12"',
+    b"permessage-deflate; server_max_window_bits=8",
+    b"permessage-deflate; client_max_window_bits=8",
+    b'permessage-deflate; server_max_window_bits="8"; client_max_window_bits=8',
 )
 _BAD_EXTENSIONS = (
     *(
-        b"permessage-deflate; server_max_window_bits=8",
+        b"permessage-deflate; server_max_window_bits=7",
         b"permessage-deflate; server_max_window_bits",
     ),
     *(
@@ -69,6 +72,19 @@ def harmless_headers(random: Random) -> list[bytes]:
     return headers
 
 
+def interim_responses(random: Random) -> bytes:
+    """
+    What a server may say before its answer (RFC 9110, section 15.2): often nothing.
+    """
+    some = (
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 102 Processing\r\nServer: \xe9\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nLink: </b>\r\n\r\n",
+        b"HTTP/1.1 199 x\r\nContent-Length: 5\r\n\r\n",
+    )
+    return b"".join(random.choice(some) for _ in range(random.choice((0, 0, 0, 1, 3, 16))))
+
+
 def valid_head(random: Random, request: Request, *, deflate: bool = False) -> bytes:
     """
     A head that every client must accept, however strange it looks (RFC 6455, section 4.2.2; RFC
@@ -89,7 +105,8 @@ def valid_head(random: Random, request: Request, *, deflate: bool = False) -> by
         headers.append(_header(random, b"Sec-WebSocket-Extensions", extensions))
     random.shuffle(headers)
     reason = random.choice((b" Switching Protocols", b" ", b" \xe9\x80", b" 101 102 "))
-    return b"\r\n".join([b"HTTP/1.1 101" + reason, *headers, b"", b""])
+    head = b"\r\n".join([b"HTTP/1.1 101" + reason, *headers, b"", b""])
+    return interim_responses(random) + head
 
 
 def _wrong_header(random: Random, request: Request) -> bytes:

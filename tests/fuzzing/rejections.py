@@ -7,7 +7,7 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-from .heads import harmless_headers
+from .heads import harmless_headers, interim_responses
 from .mutations import NUMBERS, TOKENS, mutate, noise
 
 LONGEST_BODY = 65536
@@ -20,6 +20,7 @@ class Rejection(NamedTuple):
     @ivar octets: what is sent.
     @ivar whole: how many of them there are before the client knows that it is complete; C{None} if
         only the end of the connection tells.
+    @ivar cookies: the values of C{Set-Cookie}, in order.
     """
 
     octets: bytes
@@ -28,6 +29,7 @@ class Rejection(NamedTuple):
     body: bytes
     retry_after: int | None
     whole: int | None
+    cookies: list[str]
 
 
 def _chunked(random: Random, body: bytes) -> bytes:
@@ -71,14 +73,10 @@ def valid_rejection(random: Random) -> Rejection:
     random.shuffle(headers)
     line = f"HTTP/1.{random.choice('011')} {status} {reason}".rstrip().encode()
     head = b"\r\n".join([line, *headers, b"", b""])
-    for _ in range(random.choice((0, 0, 0, 1, 3))):
-        head = (
-            random.choice((b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 x\r\nA: b\r\n\r\n"))
-            + head
-        )
-    octets = head + coded
+    octets = interim_responses(random) + head + coded
     enough = len(octets) if whole else None
-    return Rejection(octets, status, reason, body[:LONGEST_BODY], retry_after, enough)
+    cookies = [line[12:].decode() for line in headers if line.startswith(b"Set-Cookie: ")]
+    return Rejection(octets, status, reason, body[:LONGEST_BODY], retry_after, enough, cookies)
 
 
 def _wrong_header(random: Random) -> bytes:

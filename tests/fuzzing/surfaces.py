@@ -8,7 +8,9 @@ from collections.abc import Callable
 from random import Random
 
 from wsmultipool import Compression, HandshakeInvalid, ProtocolViolation, UpgradeRejected
+from wsmultipool._explanation import explain
 from wsmultipool._rejection import RejectionReader
+from wsmultipool._response_head import HeadReader
 from wsmultipool.handshake import UpgradeResponse
 
 from .case import LARGEST, RETRY, Case, Heard
@@ -96,14 +98,16 @@ def rejection(random: Random) -> None:
 
 def _valid_rejection(random: Random) -> None:
     wanted = valid_rejection(random)
-    # A reset may overtake what was sent before it.
-    endings: tuple[Ending, ...] = ("close", "silence") if wanted.whole else ("close",)
+    # A reset may overtake what was sent before it.  A body that only the end of the connection ends
+    # is waited for, but not for long.
+    endings: tuple[Ending, ...] = ("close", "silence")
     script = Script(lambda _: cut(random, wanted.octets), random.choice(endings))
     case = Case([script])
     heard = case.run()
     [response] = heard.rejections
     assert (response.status, response.reason) == (wanted.status, wanted.reason)
     assert response.body == wanted.body
+    assert response.get_all("set-cookie") == wanted.cookies
     [error] = heard.errors
     assert isinstance(error, UpgradeRejected)
     assert error.retry_after == wanted.retry_after
@@ -131,10 +135,44 @@ def rejection_parser(random: Random) -> None:
 
 
 def _read_rejection(octets: bytes, at_end: bool) -> UpgradeResponse | str | None:
+    reader = HeadReader()
     try:
-        return RejectionReader().read(octets, at_end)
+        head = reader.read(octets)
     except HandshakeInvalid as error:
         return str(error)
+    if head is None:
+        return None
+    return RejectionReader(head).read(bytes(reader.unread), at_end)
+
+
+_PAGES = (
+    b"<html><head><title>403 Forbidden</title></head><body>no</body></html>",
+    b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>",
+    b'{"error": "invalid_token", "detail": "\\u003cb\\u003e \\/"}',
+    b"plain \xe9 text\n",
+    b"<script>" * 500,
+    b"<" * 5000,
+    b"<title" * 800,
+    b"&#x41;&amp;&lt;" * 300,
+)
+
+
+def explanation(random: Random) -> None:
+    """
+    What is told of a body of any kind: one short line of printable ASCII, without the secret.
+    """
+    secret = random.choice(("tok-0123456789", "a b", "x" * 300))
+    body = mutate(random, random.choice(_PAGES)) if random.randrange(2) else noise(random)
+    at = random.randrange(len(body) + 1)
+    body = body[:at] + secret.encode() + body[at:]
+    media_type = random.choice(
+        ("", "text/plain", "text/html; charset=x", "application/xml", "a/b+json")
+    )
+    said = explain(body, media_type, "403 Forbidden", [secret], cut=random.random() < 0.5)
+    assert len(said) <= 200
+    assert said == "" or said.isprintable()
+    assert said.isascii()
+    assert secret not in said
 
 
 def _check_patience(response: UpgradeResponse) -> None:
@@ -344,7 +382,7 @@ Surface = Callable[[Random], None]
 
 SURFACES: dict[str, tuple[Surface, ...]] = {
     "head": (head, head_with_user_code),
-    "rejection": (rejection, rejection_parser),
+    "rejection": (rejection, rejection_parser, explanation),
     "frames": (frames, frames, frames_with_user_code),
     "wire": (wire,),
     "deflate": (deflate,),
