@@ -12,12 +12,13 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.tcp import Client
 
-from wsmultipool import WebSocketOptions
+from wsmultipool import Compression, WebSocketOptions
 from wsmultipool.errors import OnConnectFailed
 
 from .autobahn_server import echo_factory
 from .deadline import within
 from .listening import listening
+from .peers import node_server
 from .processes import PeerProcess
 from .running_reactor import reactor
 from .starting import ProcessServer, Start, StartPool
@@ -218,3 +219,57 @@ async def test_small_messages_are_held_back_only_if_wanted(
     clients = [socket for socket in reactor.getReaders() if isinstance(socket, Client)]
     assert [client.getTcpNoDelay() for client in clients] == [wanted] * len(clients)
     assert clients
+
+
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize("count", [1, 16])
+@within(30)
+async def test_early_hints_before_the_101(count: int, start: Start, start_pool: StartPool) -> None:
+    """A server that sends 103 responses before it accepts (RFC 8297) is as good as any other."""
+    server = await start(node_server(earlyHints=count))
+
+    pool, journal = start_pool(server.url)
+    await pool.when_ready()
+    await pool.send("hello", confirm=True)
+
+    assert (await journal.nth("message"))[0] == b"hello"
+    assert journal.count("error") == 0
+
+
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize(
+    ("deflate", "asked_for"),
+    [
+        ({}, 8),
+        ({"serverMaxWindowBits": 8}, None),
+        ({"serverMaxWindowBits": 8}, 8),
+        ({"clientMaxWindowBits": 8}, None),
+        ({"serverMaxWindowBits": 8, "clientMaxWindowBits": 9}, 10),
+        ({"serverMaxWindowBits": 15, "clientMaxWindowBits": 15}, None),
+    ],
+)
+@within(30)
+async def test_compression_with_the_smallest_window(
+    deflate: dict[str, int],
+    asked_for: int | None,
+    start: Start,
+    start_pool: StartPool,
+) -> None:
+    """Windows of 8 bits are agreed to; messages arrive in both directions."""
+    server = await start(node_server(deflate=deflate))
+    compression = Compression(server_max_window_bits=asked_for)
+
+    pool, journal = start_pool(
+        server.url,
+        ws_options=WebSocketOptions(compression=compression, compression_threshold=0),
+    )
+    await pool.when_ready()
+    (response, _) = await journal.nth("upgrade")
+    assert response.extensions == ("permessage-deflate",)
+    texts = ["again and again " * size for size in (1, 100, 10_000)]
+    for text in texts:
+        await pool.send(text, confirm=True)
+
+    await journal.nth("message", len(texts))
+    assert [data.decode() for data, *_ in journal.of("message")] == texts
+    assert journal.count("error") == 0

@@ -7,9 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from itertools import chain, repeat
+from typing import cast
 
 import pytest
-from twisted.internet.protocol import Protocol
+from twisted.internet.interfaces import ITransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
 
 from wsmultipool.errors import (
     HandshakeInvalid,
@@ -21,6 +25,7 @@ from wsmultipool.errors import (
 from .deadline import within
 from .listening import listening
 from .misbehaving import EndlessHead, Garbage, Silent, WrongAccept
+from .peers import websockets_server
 from .rejecting import Rejects
 from .running_reactor import reactor
 from .starting import Start, StartPool
@@ -88,7 +93,7 @@ async def test_long_body_is_cut(framing: str, start: Start, start_pool: StartPoo
 
 @within(30)
 async def test_body_that_never_ends_is_given_up(start: Start, start_pool: StartPool) -> None:
-    """A body shorter than announced is waited for no longer than C{open_timeout}."""
+    """A body shorter than announced is waited for no longer than C{open_timeout}, either."""
 
     class Stingy(UpgradeServer):
         def requested(self) -> None:
@@ -101,6 +106,45 @@ async def test_body_that_never_ends_is_given_up(start: Start, start_pool: StartP
     (_, response, _) = await journal.nth("unexpected-response", 2)
     assert response.status == 503
     assert response.body == b"half"
+
+
+@pytest.mark.parametrize("status", ["200 OK", "401 Unauthorized", "503 Service Unavailable"])
+@within(30)
+async def test_stream_that_never_ends(status: str, start: Start, start_pool: StartPool) -> None:
+    """A server that goes on talking is told as what its head said, long before C{open_timeout}."""
+
+    class Talkative(UpgradeServer):
+        def requested(self) -> None:
+            self.respond(status.encode(), b"Content-Type: text/event-stream", body=b": hello")
+            self._talking = LoopingCall(cast(ITransport, self.transport).write, b".")
+            self._talking.start(0.05, now=False)
+
+        def connectionLost(self, reason: Failure = connectionDone) -> None:
+            if self.headers:
+                self._talking.stop()
+
+    server = await start(listening(Talkative))
+
+    _, journal = start_pool(server.url, open_timeout=25)
+
+    (error, _) = await journal.nth("error", 2)
+    assert isinstance(error, UpgradeRejected)
+    assert str(error).startswith(f"the server rejected the upgrade: {status}: : hello")
+    (_, response, _) = await journal.nth("unexpected-response")
+    assert response.body.startswith(b": hello..")
+
+
+@within(30)
+async def test_the_words_of_a_server_that_rejects(start: Start, start_pool: StartPool) -> None:
+    """What a server says of why is in the text of the error."""
+    server = await start(websockets_server(reject="no such channel: \x1b[31mred\n"))
+
+    _, journal = start_pool(server.url)
+
+    (error, _) = await journal.nth("error")
+    assert isinstance(error, UpgradeRejected)
+    text = "the server rejected the upgrade: 403 Forbidden: no such channel: ?[31mred"
+    assert str(error) == text
 
 
 @within(30)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from http import HTTPStatus
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 
@@ -26,9 +28,16 @@ class PeerServer:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self.mode = options.get("mode", "echo")
+        self.rejection: str | None = options.get("reject")
         self.connections: set[ServerConnection] = set()
         self.messages = 0
         self.bytes = 0
+
+    def process_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Reject every request, with these words, if that is an option."""
+        if self.rejection is None:
+            return None
+        return connection.respond(HTTPStatus.FORBIDDEN, self.rejection)
 
     async def serve_connection(self, connection: ServerConnection) -> None:
         self.connections.add(connection)
@@ -78,6 +87,7 @@ async def main(options: dict[str, Any]) -> None:
         peer.serve_connection,
         "127.0.0.1",
         options.get("port", 0),
+        process_request=peer.process_request,
         compression="deflate" if options.get("deflate") else None,
         subprotocols=protocols or None,
         max_size=None,

@@ -13,7 +13,8 @@ const { WebSocketServer } = require("ws");
 
 const options = {
   mode: "echo", // "echo"; "report" each message; "count": neither
-  deflate: false, // offer permessage-deflate
+  deflate: false, // offer permessage-deflate; or how, as an object of options of ws
+  earlyHints: 0, // how many 103 responses come before the answer to an upgrade
   protocols: [], // subprotocols to choose from, the server's favourite first
   port: 0,
   unix: null, // path of a unix socket to listen on, instead of a port
@@ -40,8 +41,13 @@ function createHttpServer() {
 const httpServer = createHttpServer();
 const sockets = new WebSocketServer({
   server: httpServer,
-  perMessageDeflate: options.deflate && { threshold: 0 },
+  perMessageDeflate: options.deflate && { threshold: 0, ...options.deflate },
   handleProtocols: (offered) => options.protocols.find((name) => offered.has(name)) ?? false,
+});
+
+httpServer.prependListener("upgrade", (request, socket) => {
+  const hints = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload; as=style\r\n\r\n";
+  for (let sent = 0; sent < options.earlyHints; sent += 1) socket.write(hints);
 });
 
 sockets.on("connection", (socket, request) => {
