@@ -297,7 +297,7 @@ async def test_run_without_a_server() -> None:
     demo.to_open = 0.3
     assert await demo.run() == 1
     reason, verdict = err.getvalue().splitlines()
-    assert reason.startswith("no connection could be made: ")
+    assert reason.startswith("no connection could be made (stage: TCP): ")
     assert verdict == f"none of 4 connections to {url} opened within 0.3 s"
 
 

@@ -73,23 +73,12 @@ def test_an_explanation_shows_no_secret() -> None:
     assert explain(b"<p>no abc&#x2F;defgh</p>", "text/html", HEADING, secrets) == "no ***"
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        (b"no Bearer abc/de", "no ***"),
-        (b"no bearer ABC/DE", "no ***"),
-        (b"Bea", "***"),
-        (b"no be", "no be"),
-        (b"no way", "no way"),
-    ],
-)
-def test_the_beginning_of_a_secret_is_hidden_where_the_rest_was_cut_off(
-    body: bytes, said: str
-) -> None:
+def test_the_beginning_of_a_secret_is_hidden_where_the_rest_was_cut_off() -> None:
     """What is told of a body that did not come in full ends with no half of a token."""
-    secrets = ["other-secret", "Bearer abc/defgh"]
-    assert explain(body, "text/plain", HEADING, secrets, cut=True) == said
-    assert explain(body, "text/plain", HEADING, secrets) == body.decode()
+    for body in (b"no Bearer abc/de", b"no abc/defg"):
+        secrets = ["Bearer abc/defgh"]
+        assert explain(body, "text/plain", HEADING, secrets, cut=True) == "no ***"
+        assert explain(body, "text/plain", HEADING, secrets) == body.decode()
 
 
 def test_a_secret_at_the_end_of_what_is_looked_at_is_hidden() -> None:

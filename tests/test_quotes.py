@@ -30,8 +30,8 @@ def test_a_quote_is_short_and_printable(text: str, quoted: str) -> None:
 @pytest.mark.parametrize(
     ("text", "quoted"),
     [
-        ("no /feed?id=5&token=0123456789 here", "no *** here"),
-        ("no id=5&token=0123456789", "no ***"),
+        ("no /feed?id=5&token=0123456789&k=short&w=a%20word here", "no *** here"),
+        ("no id=5&token=0123456789&k=short&w=a%20word", "no ***"),
         ("bad token 0123456789", "bad token ***"),
         ("X-Key: AbCdEfGh", "X-Key: ***"),
         ("abcdefgh ABCDEFGH", "*** ***"),
@@ -41,12 +41,17 @@ def test_a_quote_is_short_and_printable(text: str, quoted: str) -> None:
         ("c29tZWJvZHk6cGFzc3dvcmQ", "***"),
         ("somebody: wrong password", "***: wrong ***"),
         ("version 1", "version 1"),
+        ("no such user: 0123456789", "no such user: ***"),
+        ("sent short and a word", "sent *** and ***"),
+        ("sent a%20word", "sent ***"),
         ("x" * (LONGEST_QUOTE - 3) + "abcdefgh", "x" * (LONGEST_QUOTE - 3) + "***"),
     ],
 )
 def test_a_quote_repeats_no_secret(text: str, quoted: str) -> None:
     """A server that quotes the request, whole or in part, does not get its secrets into a log."""
-    url = ServerURL.parse("ws://somebody:password@example.com/feed?id=5&token=0123456789")
+    url = ServerURL.parse(
+        "ws://somebody:password@example.com/feed?id=5&token=0123456789&k=short&w=a%20word"
+    )
     headers = {
         "Authorization": "Basic c29tZWJvZHk6cGFzc3dvcmQ=",
         "X-Key": "Bearer abcdefgh",
@@ -78,3 +83,23 @@ def test_a_quote_does_not_repeat_what_the_proxy_was_told(text: str, quoted: str)
     assert quote(text, secrets_for_proxy(("dialer", "pass phrase"))) == quoted
     assert quote(text, secrets_of(request)) == text
     assert secrets_for_proxy(None) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("no Bearer abc/de", "no ***"),
+        ("no bearer ABC/DE", "no ***"),
+        ("no token abc/de", "no token ***"),
+        ("no abc/defgh", "no ***"),
+        ("no key abc", "no key ***"),
+        ("Bea", "***"),
+        ("no be", "no be"),
+        ("no way", "no way"),
+    ],
+)
+def test_a_quote_that_was_cut_does_not_end_with_half_a_secret(text: str, quoted: str) -> None:
+    """Where the peer's words did not come in full, they may have broken off within a token."""
+    secrets = ["other-secret", "abcd", "Bearer abc/defgh"]
+    assert quote(text, secrets, cut=True) == quoted
+    assert quote(text, secrets) == text.replace("abc/defgh", "***")

@@ -342,7 +342,9 @@ def test_the_log_names_the_servers() -> None:
     memory.pool.start()
     memory.advance(3)
     memory.close()
-    a_failed = "a.test: connection 0 to ws://a.test/: no connection could be made: "
+    a_failed = (
+        "a.test: connection 0 to ws://a.test/: no connection could be made (stage: transport): "
+    )
     assert [line.removesuffix("Connection was refused by other side.") for line in log.lines] == [
         "a.test: keeping 1 connections to ws://a.test/, ws://b.test/",
         a_failed,

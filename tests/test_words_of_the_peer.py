@@ -221,8 +221,9 @@ def test_closed_before_it_was_open_is_a_failed_attempt_with_the_words() -> None:
     memory.pool.start()
     memory.settle()
     turn_away(memory)
-    assert told == [(WORDS,)]
-    assert last_error(memory) == WORDS
+    words = WORDS.replace(":", " (stage: on_connect):", 1)
+    assert told == [(words,)]
+    assert last_error(memory) == words
     memory.close()
 
 

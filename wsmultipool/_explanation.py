@@ -22,8 +22,6 @@ _MARKUP = re.compile(r"(?:<(script|style)\b.*?(?:</\1\s*>|$))|<[^<>]*>", re.IGNO
 _CONTROL = re.compile(r"[^\S \t\r\n]|[\x00-\x08\x0e-\x1f\x7f]")
 # As encoders of JSON write characters that are special in other languages.
 _ESCAPED = re.compile(r"\\u00([0-7][0-9A-Fa-f])|\\(/)")
-# Fewer characters say nothing of a secret that they may be the beginning of.
-_SHORTEST = 3
 
 
 def explain(
@@ -43,13 +41,9 @@ def explain(
     @return: the beginning of what it says, in printable ASCII, each secret replaced by C{***}; an
         empty string if it says nothing.
     """
-    cut = cut or len(body) > _LONGEST_TEXT
     text = _decoded(body[:_LONGEST_TEXT], content_type.partition(";")[0].strip().lower())
     text = _ESCAPED.sub(lambda found: found[2] or chr(int(found[1], 16)), text)
-    text = " ".join(text.split())
-    if cut:
-        text = _without_beginning_of(secrets, text)
-    said = quote(text, secrets)
+    said = quote(" ".join(text.split()), secrets, cut=cut or len(body) > _LONGEST_TEXT)
     return "" if heading.lower().endswith(said.lower()) else said
 
 
@@ -72,13 +66,3 @@ def _without_markup(text: str) -> str:
         return text
     title = _TITLE.search(text)
     return html.unescape(title[1] if title else _MARKUP.sub(" ", text))
-
-
-def _without_beginning_of(secrets: Collection[str], text: str) -> str:
-    """Hide, at the end of a text, the beginning of a secret of which the rest did not come."""
-    lower = text.lower()
-    for secret in map(str.lower, secrets):
-        for length in range(min(len(secret) - 1, len(text)), _SHORTEST - 1, -1):
-            if lower.endswith(secret[:length]):
-                return text[:-length] + "***"
-    return text
