@@ -247,7 +247,9 @@ class PoolProtocol(ReceivingProtocol):
             self.dropConnection(abort=True)
             return
         if head is not None:
-            self._answered(head, bytes(self._head_reader.unread))
+            behind = bytes(self._head_reader.unread)
+            del self._head_reader
+            self._answered(head, behind)
 
     def _answered(self, head: ResponseHead, behind: bytes) -> None:
         if head.status == 101:

@@ -5,9 +5,9 @@ The stages of an attempt to connect, by the names that errors call them.
 
     url ─▶ headers ─▶ name look-up ─▶ TCP ─▶ TLS ─▶ upgrade ─▶ on_connect
 
-The first two are for the callables of the options that make them.  With a proxy, what leads to it
-is C{proxy name look-up} and C{proxy TCP}, and C{proxy} follows.  An endpoint that does not tell what
-it is doing is one stage, C{transport}.
+The first two are the callables among the options.  With a proxy, what leads to it is C{proxy name
+look-up} and C{proxy TCP}, and C{proxy} follows.  An endpoint that does not tell what it is doing is
+one stage, C{transport}.
 
 An attempt has no record of them: it asks what it is waiting for, which is an endpoint and then the
 protocol, where that has a C{stage}.
