@@ -34,6 +34,7 @@ from ..backoff import ExponentialBackoff
 from ..options import ServerURL
 from ._checks import check_seconds
 from ._offering import Offering
+from ._router_endpoint import RouterEndpoint
 from ._sessions import ComponentSession
 from .errors import JoinRefused
 from .options import WampOptions
@@ -107,6 +108,8 @@ class PoolComponent(Component):
         )
         self.pool = pool
         self.options = options
+        endpoints = [transport.get("endpoint") for transport in transports]
+        self._endpoints = [each for each in endpoints if isinstance(each, RouterEndpoint)]
         self._offering = Offering(pool, options)
         self._backoff = ExponentialBackoff(min(_FIRST_DELAY, max_rejoin_delay), max_rejoin_delay)
         self._present: ComponentSession | None = None
@@ -159,6 +162,8 @@ class PoolComponent(Component):
 
             reactor = IReactorTime(global_reactor)
         self._reactor = reactor
+        for endpoint in self._endpoints:
+            endpoint.run_on(reactor)
         self._is_running = True
         return Deferred.fromCoroutine(self._run(reactor)).addBoth(self._ended)
 
@@ -377,6 +382,8 @@ def _transport(url: object, max_rejoin_delay: float) -> dict[str, Any]:
                 f" authentication=: {parsed}"
             )
         given["options"] = dict(_PINGS)
+        if "proxy" not in url:  # Autobahn's way through a proxy is its own
+            given["endpoint"] = RouterEndpoint(parsed)
     return {**given, **url}
 
 
