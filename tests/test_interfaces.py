@@ -69,7 +69,8 @@ def annotated(method: Callable[..., object]) -> str:
     (function,) = ast.parse(textwrap.dedent(inspect.getsource(method))).body
     assert isinstance(function, ast.FunctionDef)
     del function.args.args[0]
-    return written(function)
+    # "*others: Never", which is there to refuse them with words of its own, takes none.
+    return written(function).replace("*others: Never", "*")
 
 
 def signatures(interface: InterfaceClass) -> Iterator[tuple[str, str]]:

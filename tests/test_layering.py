@@ -54,7 +54,13 @@ PURE = {
         "service.relay_options",
         "service.relay_stats",
     ),
-    *("_commands.message_framing", "_words", "service.command_line", "service.config_file"),
+    *(
+        "_commands.message_framing",
+        "_other_names",
+        "_words",
+        "service.command_line",
+        "service.config_file",
+    ),
     *("service.configuration", "service.option_table", "service.option_values"),
     *("service.bounded_read", "service.reloading", "service.hosts"),
 }

@@ -261,16 +261,26 @@ def test_values_of_the_wrong_kind(name: str, value: object, message: str) -> Non
         ),
         ("xyzzy", 1234, "unknown option 'xyzzy'"),
         (
+            "handshakeTimeout",
+            5000,
+            "unknown option 'handshakeTimeout' (value 5000): did you mean 'open_timeout'?"
+            " (in seconds)",
+        ),
+        (
+            "key",
+            1234,
+            "unknown option 'key': here that is"
+            " ws_options=WebSocketOptions(tls=TLSOptions(client_certificate=...))",
+        ),
+        (
             "headers",
             {"Authorization": "secret"},
-            "unknown option 'headers': it belongs to the WebSocket,"
-            " ws_options=WebSocketOptions(headers=...)",
+            "unknown option 'headers': here that is ws_options=WebSocketOptions(headers=...)",
         ),
         (
             "userAgent",
             "x",
-            "unknown option 'userAgent': it belongs to the WebSocket,"
-            " ws_options=WebSocketOptions(user_agent=...)",
+            "unknown option 'userAgent': here that is ws_options=WebSocketOptions(user_agent=...)",
         ),
     ],
 )
@@ -280,6 +290,37 @@ def test_unknown_options(name: str, value: object, message: str) -> None:
         PoolOptions.from_keywords({name: value})
 
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "meant"),
+    [
+        ("heartbeat_interval", 15000, "15"),
+        ("heartbeat_timeout", 5000, "5"),
+        ("reconnect_interval", 1000, "1"),
+        ("max_reconnect_interval", 30000.0, "30"),
+        ("open_timeout", 12345, "12.345"),
+        ("close_timeout", 1000, "1"),
+        ("min_uptime", 10_000, "10"),
+    ],
+)
+def test_milliseconds_given_for_seconds_are_warned_of(name: str, value: float, meant: str) -> None:
+    """The warning names the option, the value and what was probably meant, and who gave it."""
+    options = {"max_reconnect_interval": 5000, name: value}
+    with pytest.warns(UserWarning, match="milliseconds") as warned:
+        made = PoolOptions.from_keywords(options)
+    (warning,) = warned
+    assert str(warning.message) == (
+        f"{name}={value!r} is in seconds: if milliseconds are meant, give {name}={meant}"
+    )
+    assert warning.filename == __file__
+    assert getattr(made, name) == value
+
+
+def test_long_times_are_not_warned_of() -> None:
+    """Hours make sense for some options, and a quarter of one for all."""
+    minutes = dict.fromkeys(("reconnect_interval", "open_timeout", "heartbeat_interval"), 900)
+    PoolOptions.from_keywords({**minutes, "max_reconnect_interval": 3600, "min_uptime": 7200})
 
 
 def test_repr_shows_what_was_changed() -> None:

@@ -130,6 +130,7 @@ async def use(pool: ReconnectingPoolFactory) -> None:
     assert_type(pool.send("text"), Deferred[int])
     assert_type(pool.send(memoryview(b""), key=("a", 1), timeout=0.5, binary=False), Deferred[int])
     pool.send(12)  # type: ignore[arg-type]
+    pool.send("text", {"binary": True})  # type: ignore[arg-type]
     assert_type(await pool.broadcast(b"bytes"), list[tuple[bool, int | Failure]])
     assert_type(await pool.broadcast("all", confirm=True), list[tuple[bool, int | Failure]])
     assert_type(pool.flush(), Deferred[None])

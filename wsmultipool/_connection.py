@@ -7,7 +7,7 @@ in L{wsmultipool._autobahn}; what the peer has received of it, in L{wsmultipool.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Never, cast
 
 from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
@@ -17,6 +17,7 @@ from ._fragments import FragmentedMessage
 from ._lifecycle import ConnectionState, Lifecycle
 from ._message_batch import MessageBatch
 from ._message_kinds import ConfirmedMessage
+from ._other_names import NamedElsewhere, misplaced
 from ._receipts import Receipts
 from .errors import NotConnected
 from .interfaces import IPooledConnection, IWireListener
@@ -38,7 +39,7 @@ _NONE_ARRIVING = MessageBatch([], True)
 
 
 @implementer(IPooledConnection, IWireListener)
-class PooledConnection:
+class PooledConnection(NamedElsewhere):
     """
     One connection of a pool.  It lives as long as the pool, across reconnects.
 
@@ -162,7 +163,7 @@ class PooledConnection:
     def send(
         self,
         data: SendData,
-        *,
+        *others: Never,
         binary: bool | None = None,
         compress: bool | None = None,
         mask: bool = True,
@@ -181,6 +182,8 @@ class PooledConnection:
         @raise ValueError: bytes sent as text are not UTF-8.
         @since: 0.1.0
         """
+        if others:
+            raise misplaced("send", others)
         payload, is_binary = to_payload(data, binary)
         check_flags(compress, mask, True, confirm)
         if not self.up:
@@ -190,7 +193,9 @@ class PooledConnection:
         message = kind(payload, is_binary, compress, mask, None, self)
         return self._owner.intake.send_on(self, message, None)
 
-    def ping(self, data: bytes | str = b"", *, timeout: float | None = None) -> Deferred[float]:
+    def ping(
+        self, data: bytes | str = b"", *others: Never, timeout: float | None = None
+    ) -> Deferred[float]:
         """
         Measure one round trip.
 
@@ -203,6 +208,8 @@ class PooledConnection:
         @since: 0.1.0
         """
         self._owner.thread.check()
+        if others:
+            raise misplaced("ping", others)
         payload = check_ping(data, timeout)
         if not self.up:
             return fail(NotConnected())

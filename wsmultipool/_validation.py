@@ -10,15 +10,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+import sys
+import warnings
+from collections.abc import Sequence
 from dataclasses import MISSING, fields
-from difflib import get_close_matches
 from functools import wraps
 from typing import TYPE_CHECKING, TypeVar
 
 from zope.interface.interface import InterfaceClass
 
+from ._other_names import belong_to, suggested_option
+from ._words import nearest
+
 if TYPE_CHECKING:
+    from types import FrameType
+
     from _typeshed import DataclassInstance
 
 __all__ = [
@@ -29,10 +35,9 @@ __all__ = [
     "check_provides",
     "check_text",
     "check_token",
-    "did_you_mean",
     "repr_of_changed",
-    "snake_case",
     "suggesting",
+    "warn_of_milliseconds",
 ]
 
 _T = TypeVar("_T")
@@ -68,6 +73,29 @@ def check_number(
         raise ValueError(f"{option} must be at least {at_least:g}, not {value!r}")
 
 
+def warn_of_milliseconds(option: str, seconds: float, *, beyond: float) -> None:
+    """
+    Warn the user's code of a number of seconds that is probably one of milliseconds, in which the
+    Node package counts.
+
+    @param beyond: from which on nobody means seconds.
+    """
+    if seconds >= beyond:
+        level, frame = 1, sys._getframe()
+        while frame.f_back is not None and _is_ours(frame):
+            level, frame = level + 1, frame.f_back
+        warnings.warn(
+            f"{option}={seconds!r} is in seconds: if milliseconds are meant, give"
+            f" {option}={seconds / 1000:g}",
+            stacklevel=level,
+        )
+
+
+def _is_ours(frame: FrameType) -> bool:
+    package, _, _ = __name__.partition(".")
+    return bool(frame.f_globals["__name__"].partition(".")[0] == package)
+
+
 def check_integer(option: str, value: object, *, at_least: int, at_most: int | None = None) -> None:
     """
     Check that an option is an integer in a range.
@@ -96,7 +124,7 @@ def check_choice(option: str, value: object, choices: Sequence[str]) -> None:
     if value not in choices:
         wanted = ", ".join(map(repr, choices))
         raise ValueError(
-            f"{option} must be one of {wanted}, not {value!r}{did_you_mean(value, choices)}"
+            f"{option} must be one of {wanted}, not {value!r}{nearest(value, choices)}"
         )
 
 
@@ -136,35 +164,18 @@ def suggesting(cls: type[_T]) -> type[_T]:
     """
     original = cls.__init__
     known = [option.name for option in fields(cls) if option.init]  # type: ignore[arg-type]
+    belong_to(cls.__name__, known)
 
     @wraps(original)
     def checking(self: _T, *args: object, **options: object) -> None:
         for name in options:
             if name not in known:
-                snake_name = snake_case(name)
-                hint = did_you_mean(snake_name, known)
+                hint = suggested_option(cls.__name__, name)
                 raise TypeError(f"unknown option {name!r} of {cls.__name__}{hint}")
         original(self, *args, **options)
 
     cls.__init__ = checking  # type: ignore[assignment]
     return cls
-
-
-def snake_case(name: str) -> str:
-    """
-    Write a name as Python does: the Node package this one is modelled on says C{poolSize}.
-    """
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """
-    Phrase a suggestion for a misspelt word.
-
-    @return: text to append to a message; empty when nothing known resembles C{word}.
-    """
-    close = get_close_matches(word, list(known), n=1)
-    return f": did you mean {close[0]!r}?" if close else ""
 
 
 def repr_of_changed(options: DataclassInstance, **shown: str) -> str:

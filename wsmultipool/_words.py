@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["nearest", "without_secrets"]
+__all__ = ["camel_case", "nearest", "snake_case", "without_secrets"]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -18,8 +18,22 @@ def nearest(word: str, known: Iterable[str]) -> str:
     @return: text to append to a message; empty if nothing resembles C{word}.
     @since: 0.1.0
     """
-    close = get_close_matches(word, list(known), n=1)
+    close = get_close_matches(snake_case(word), list(known), n=1)
     return f": did you mean {close[0]!r}?" if close else ""
+
+
+def snake_case(name: str) -> str:
+    """
+    Write a name as Python does: C{pool_size} for C{poolSize}.
+    """
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def camel_case(name: str) -> str:
+    """
+    Write a name as JavaScript does, and Twisted: C{poolSize} for C{pool_size}.
+    """
+    return re.sub(r"(?<=[a-z0-9])_([a-z])", lambda found: found[1].upper(), name)
 
 
 def without_secrets(argument: str) -> str:

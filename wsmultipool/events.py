@@ -8,7 +8,6 @@ a handler may return anything, and is waited for if that is a C{Deferred} or ano
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 
@@ -16,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ._awaitables import as_deferred, explain
+from ._other_names import NamedElsewhere, suggested_event
 
 if TYPE_CHECKING:
     from .handshake import UpgradeRequest, UpgradeResponse
@@ -72,7 +72,7 @@ _log = Logger(namespace="wsmultipool.events")
 _DECORATE: Any = object()
 
 
-class EventEmitter:
+class EventEmitter(NamedElsewhere):
     """
     Handlers by event, and the calling of them: what C{pool.on} and its siblings are.
 
@@ -350,5 +350,5 @@ def _original(handler: _Handler) -> _Handler:
 
 
 def _unknown(event: object) -> ValueError:
-    (nearest,) = get_close_matches(str(event), get_args(EventName), n=1, cutoff=0.0)
-    return ValueError(f"there is no event {event!r}; did you mean {nearest!r}?")
+    suggested = suggested_event(str(event), get_args(EventName))
+    return ValueError(f"there is no event {event!r}; did you mean {suggested!r}?")

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
+from ._other_names import belong_to, suggested_option
 from ._pool_logger import as_pool_logger
 from ._tls_options import TLSOptions
 from ._urls import ProxyOptions, ServerURL
@@ -25,9 +26,8 @@ from ._validation import (
     check_number,
     check_provides,
     check_text,
-    did_you_mean,
     repr_of_changed,
-    snake_case,
+    warn_of_milliseconds,
 )
 from ._websocket_options import Compression, WebSocketOptions
 from .interfaces import IBalancer, IPoolLogger, IWebSocketFactory
@@ -47,18 +47,11 @@ __all__ = [
     "WebSocketOptions",
 ]
 
-# What options of the Node package's WebSockets are called here, where it is not nearly the same.
-_OF_NODE = {
-    "agent": "ws_options=WebSocketOptions(proxy=...) or WebSocketOptions(endpoint=...)",
-    "ca": "ws_options=WebSocketOptions(tls=TLSOptions(trust_root=...))",
-    "cert": "ws_options=WebSocketOptions(tls=TLSOptions(client_certificate=...))",
-    "handshakeTimeout": "open_timeout, in seconds",
-    "key": "ws_options=WebSocketOptions(tls=TLSOptions(client_certificate=...))",
-    "maxPayload": "max_message_size",
-    "perMessageDeflate": "ws_options=WebSocketOptions(compression=...)",
-    "rejectUnauthorized": "ws_options=WebSocketOptions(tls=TLSOptions(verify=...))",
-    "servername": "ws_options=WebSocketOptions(tls=TLSOptions(server_name=...))",
-    "socketPath": "ws_options=WebSocketOptions(endpoint='unix:...')",
+# From which number on it is taken for milliseconds.  For some, hours make sense.
+_MILLISECONDS = {
+    **dict.fromkeys(("reconnect_interval", "open_timeout", "close_timeout"), 1000),
+    **dict.fromkeys(("heartbeat_interval", "heartbeat_timeout"), 1000),
+    **dict.fromkeys(("max_reconnect_interval", "min_uptime"), 10_000),
 }
 _OVERFLOW_POLICIES = ("drop_oldest", "drop_newest", "wait")
 
@@ -135,6 +128,8 @@ class PoolOptions:
             check_number(option, getattr(self, option), above=0)
         for option in ("min_uptime", "heartbeat_interval"):
             check_number(option, getattr(self, option), at_least=0)
+        for option, beyond in _MILLISECONDS.items():
+            warn_of_milliseconds(option, getattr(self, option), beyond=beyond)
         check_number("reconnect_backoff_multiplier", self.reconnect_backoff_multiplier, above=1)
         if self.max_reconnect_interval < self.reconnect_interval:
             raise ValueError(
@@ -171,11 +166,14 @@ class PoolOptions:
         known = {option.name for option in fields(cls)}
         for name, value in options.items():
             if name not in known:
-                raise TypeError(_unknown(name, value, known))
+                raise TypeError(_unknown(name, value))
         return cls(**cast("dict[str, Any]", options))
 
     def __repr__(self) -> str:
         return repr_of_changed(self)
+
+
+belong_to(PoolOptions.__name__, [option.name for option in fields(PoolOptions)])
 
 
 class PoolOptionsDict(TypedDict, total=False):
@@ -219,20 +217,10 @@ def _check_logger(logger: object) -> None:
         ) from None
 
 
-def _unknown(name: str, value: object, known: set[str]) -> str:
-    snake_name = snake_case(name)
-    if name in _OF_NODE:
-        return f"unknown option {name!r}: here that is {_OF_NODE[name]}"
-    if snake_name in {option.name for option in fields(WebSocketOptions) if option.init}:
-        # These may carry credentials, so their values are not shown.
-        return (
-            f"unknown option {name!r}: it belongs to the WebSocket,"
-            f" ws_options=WebSocketOptions({snake_name}=...)"
-        )
-    hint = did_you_mean(snake_name, sorted(known))
-    # The Node package counts in milliseconds.
-    if name != snake_name and snake_name.endswith(("_interval", "_timeout")):
+def _unknown(name: str, value: object) -> str:
+    hint = suggested_option(PoolOptions.__name__, name)
+    if hint.endswith(("_interval'?", "_timeout'?")):
         hint += " (in seconds)"
     # A password under a name nobody foresaw would be a str, or resemble no option.
-    shown = isinstance(value, (int, float)) and hint
+    shown = isinstance(value, (int, float)) and hint.startswith(": did you mean")
     return f"unknown option {name!r}{f' (value {value!r})' if shown else ''}{hint}"

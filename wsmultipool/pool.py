@@ -9,7 +9,7 @@ there becomes an event here.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Never, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList, fail
 from twisted.internet.interfaces import IReactorTime
@@ -21,6 +21,7 @@ from ._endpoints import check_options
 from ._fleet import Fleet
 from ._flush import Flushing
 from ._listening import Listening
+from ._other_names import misplaced
 from ._pool_logger import as_pool_logger, guarded
 from ._reactor_thread import ReactorThread
 from ._supervisor import Supervisor
@@ -167,7 +168,7 @@ class ReconnectingPoolFactory(EventEmitter):
     def send(
         self,
         data: SendData,
-        *,
+        *others: Never,
         binary: bool | None = None,
         compress: bool | None = None,
         mask: bool = True,
@@ -180,6 +181,7 @@ class ReconnectingPoolFactory(EventEmitter):
         Send one message on one connection, chosen by the balancer or by C{key}.
 
         @param data: C{str} is sent as text, the others as binary.
+        @param others: none: options are keyword arguments.
         @param binary: send as binary or as text, whatever the type of C{data}.
         @param compress: whether to compress it, where that was negotiated; C{None} for from
             C{compression_threshold} bytes on.
@@ -216,6 +218,8 @@ class ReconnectingPoolFactory(EventEmitter):
             is not positive.
         @since: 0.1.0
         """
+        if others:
+            raise misplaced("send", others)
         if (
             key is None
             and timeout is None
@@ -243,7 +247,7 @@ class ReconnectingPoolFactory(EventEmitter):
     def broadcast(
         self,
         data: SendData,
-        *,
+        *others: Never,
         binary: bool | None = None,
         compress: bool | None = None,
         mask: bool = True,
@@ -265,6 +269,8 @@ class ReconnectingPoolFactory(EventEmitter):
         @raise ValueError: as L{send}.
         @since: 0.1.0
         """
+        if others:
+            raise misplaced("broadcast", others)
         return self._intake.broadcast(data, binary, compress, mask, timeout, confirm)
 
     def flush(self, timeout: float | None = None) -> Deferred[None]:
@@ -294,7 +300,9 @@ class ReconnectingPoolFactory(EventEmitter):
             return fail(refusal())
         return self._flushing.flush(self._intake.next_sequence(), timeout)
 
-    def ping(self, data: bytes | str = b"", *, timeout: float | None = None) -> Deferred[float]:
+    def ping(
+        self, data: bytes | str = b"", *others: Never, timeout: float | None = None
+    ) -> Deferred[float]:
         """
         Measure one round trip on one open connection.
 
@@ -309,6 +317,8 @@ class ReconnectingPoolFactory(EventEmitter):
         @since: 0.1.0
         """
         self._thread.check()
+        if others:
+            raise misplaced("ping", others)
         payload = check_ping(data, timeout)
         if self._supervisor.closing:
             return fail(PoolClosed())
@@ -321,7 +331,7 @@ class ReconnectingPoolFactory(EventEmitter):
         return connection.ping(payload, timeout=timeout)
 
     def broadcast_ping(
-        self, data: bytes | str = b"", *, timeout: float | None = None
+        self, data: bytes | str = b"", *others: Never, timeout: float | None = None
     ) -> Deferred[list[tuple[bool, float | Failure]]]:
         """
         Measure one round trip on every connection that is open now.
@@ -333,6 +343,8 @@ class ReconnectingPoolFactory(EventEmitter):
         @since: 0.1.0
         """
         self._thread.check()
+        if others:
+            raise misplaced("broadcast_ping", others)
         payload = check_ping(data, timeout)
         return _each(
             [

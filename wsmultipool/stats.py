@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ._other_names import NamedElsewhere
+
 __all__ = ["ConnectionStats", "PoolStats"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionStats:
+class ConnectionStats(NamedElsewhere):
     """
     One connection of a pool; its counters go on across reconnects.
 
@@ -58,7 +60,7 @@ class ConnectionStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PoolStats:
+class PoolStats(NamedElsewhere):
     """
     A whole pool.  C{open + connecting + closed == total}, always.
 

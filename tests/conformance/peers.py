@@ -78,8 +78,8 @@ class PoolPeer:
             reactor=reactor,
             pool_size=1,
             # It is not to connect again, before the end is noticed.
-            reconnect_interval=3600,
-            max_reconnect_interval=3600,
+            reconnect_interval=600,
+            max_reconnect_interval=600,
             ws_factory=sockets,
             # kosoku takes a message that comes uncompressed where compression was agreed on for a
             # str, and its cases of section 12 and 13 then stop with an exception.

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ._checks import check_seconds, did_you_mean
+from .._words import nearest
+from ._checks import check_seconds
 from .errors import BatchTooLarge, InvalidArgument, PayloadTooLarge
 
 __all__ = ["Payload", "arguments_of", "batch_of", "check_payload", "check_ping"]
@@ -55,7 +56,7 @@ def arguments_of(
         raise InvalidArgument(f"{verb} takes {expected}, not {len(arguments)}")
     for name, value in options.items():
         if name not in known:
-            raise InvalidArgument(f"{verb} has no option {name!r}{did_you_mean(name, known)}")
+            raise InvalidArgument(f"{verb} has no option {name!r}{nearest(name, known)}")
         if batch and name in _BATCHED and isinstance(value, (list, tuple)):
             for each in value:
                 _check_option(name, each)

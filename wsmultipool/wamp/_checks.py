@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 
-__all__ = ["check_choice", "check_integer", "check_seconds", "check_uri", "did_you_mean"]
+from .._words import nearest
+
+__all__ = ["check_choice", "check_integer", "check_seconds", "check_uri"]
 
 # "Loose" URI components as the WAMP specification allows them, with none empty.
 _URI = re.compile(r"[^\s.#]+(?:\.[^\s.#]+)*")
@@ -48,8 +49,9 @@ def check_choice(option: str, value: object, choices: Sequence[str]) -> str:
         raise TypeError(f"{option} must be a str, not {value!r}")
     if value not in choices:
         wanted = ", ".join(map(repr, choices))
-        hint = did_you_mean(value, choices)
-        raise ValueError(f"{option} must be one of {wanted}, not {value!r}{hint}")
+        raise ValueError(
+            f"{option} must be one of {wanted}, not {value!r}{nearest(value, choices)}"
+        )
     return value
 
 
@@ -65,11 +67,3 @@ def check_uri(option: str, value: object) -> str:
             f" wamp. nor crossbar. something, not {value!r}"
         )
     return value
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """
-    Phrase a suggestion for a misspelt word; empty when nothing known resembles it.
-    """
-    close = get_close_matches(word, sorted(known), n=1)
-    return f": did you mean {close[0]!r}?" if close else ""

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
+from .._words import nearest
 from ..options import PoolOptions, WebSocketOptions
 from ..pool import ReconnectingPoolFactory
-from ._checks import did_you_mean
 from .options import WampOptions
 
 __all__ = ["Offer", "offer_of"]
@@ -46,7 +46,7 @@ def offer_of(extra: Mapping[str, Any] | None) -> Offer:
         if name in _NOT_IN_JSON:
             raise TypeError(f"extra: {name} is an object of Python; use pool_component for it")
         if name not in of_wamp | of_pool | {"url"}:
-            hint = did_you_mean(name, of_wamp | of_pool | {"url"})
+            hint = nearest(name, of_wamp | of_pool | {"url"})
             raise TypeError(f"extra: unknown option {name!r}{hint}")
     if "url" not in given:
         raise TypeError("extra: url is missing: what the pool connects to")

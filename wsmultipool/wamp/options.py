@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
-from ._checks import check_choice, check_integer, check_uri, did_you_mean
+from .._words import nearest
+from ._checks import check_choice, check_integer, check_uri
 
 if TYPE_CHECKING:
     from ..options import PoolOptions
@@ -92,7 +93,7 @@ class WampOptions:
         known = {option.name for option in fields(cls)}
         for name in options:
             if name not in known:
-                raise TypeError(f"unknown option {name!r}{did_you_mean(name, known)}")
+                raise TypeError(f"unknown option {name!r}{nearest(name, known)}")
         if "prefix" not in options:
             raise TypeError("prefix is missing: what the URIs of the pool begin with")
         return cls(**cast("dict[str, Any]", options))
