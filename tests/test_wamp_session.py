@@ -65,7 +65,7 @@ def test_registering_again_when_the_router_has_not_answered(
     scene.router.join(scene.session)
     scene.memory.advance(29)
     assert scene.ready == []
-    scene.memory.advance(1.1)
+    scene.memory.advance(1)
     assert scene.ready == [scene.session]
     scene.router.release()
     assert scene.router.offers(f"{PREFIX}.send") == 0
