@@ -271,7 +271,7 @@ def test_a_connection_lost_before_it_has_written_loses_the_broadcast(code: int |
     assert (stats.requeued_messages, stats.dropped_messages) == (0, 1)
     memory.close()
     assert log.errors == [
-        "memory.test: 1 messages were taken by connections that could not write them any more"
+        "memory.test: 1 message was taken by a connection that could not write it any more"
     ]
 
 

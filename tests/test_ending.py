@@ -11,13 +11,21 @@ from wsmultipool.errors import CloseTimeout, ConnectionClosed, ConnectionDropped
 
 
 def ending(
-    cause: Exception, *, open: bool = True, lasted: bool = True, wanted: bool = False
+    cause: Exception,
+    *,
+    open: bool = True,
+    lasted: bool = True,
+    wanted: bool = False,
+    begun_here: bool = False,
 ) -> Ending:
     """
     Make the end of a connection that was open for long, unless told otherwise.
     """
+    begun_here = begun_here or (isinstance(cause, ConnectionClosed) and not cause.by_peer)
     code = cause.code if isinstance(cause, ConnectionClosed) and cause.by_peer else 1006
-    return Ending(cause, code, "", was_open=open, lasted=lasted, wanted=wanted)
+    return Ending(
+        cause, code, "", was_open=open, lasted=lasted, wanted=wanted, begun_here=begun_here
+    )
 
 
 DROPPED = ConnectionDropped("reset by peer")
@@ -76,6 +84,8 @@ def test_a_server_that_does_not_want_the_client_is_trouble(code: int) -> None:
         (ending(ConnectionClosed(4001, by_peer=False)), False),
         (ending(DROPPED), True),
         (ending(DROPPED, wanted=True), False),
+        (ending(DROPPED, open=False, begun_here=True), False),
+        (ending(LATE, begun_here=True), True),
     ],
 )
 def test_whether_the_end_is_trouble(end: Ending, is_trouble: bool) -> None:

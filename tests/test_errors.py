@@ -107,7 +107,7 @@ CASES = [
     Case(QueueOverflow(100), "the message queue is full (message_queue_size=100)", {"limit": 100}),
     Case(
         BufferFull(10, 95, 100),
-        "a message of 10 bytes does not fit: 95 bytes are buffered (max_buffered_bytes=100)",
+        "a message of 10 bytes does not fit: 95 bytes buffered (max_buffered_bytes=100)",
         {"size": 10, "buffered": 95, "limit": 100},
     ),
     Case(SendTimeout(2.5), "no connection took the message within 2.5 s", {"timeout": 2.5}),

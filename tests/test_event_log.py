@@ -65,8 +65,8 @@ def test_an_outage_is_told_from_its_beginning_to_its_end() -> None:
     assert "Connection was refused" in told[2][1]
     assert told[3][1] == "opened"
     assert {told[4][1], told[5][1]} == {
-        "sent 1 messages that had been waiting",
-        "all 1 connections are open",
+        "sent 1 message that had been waiting",
+        "the connection is open",
     }
     (dropped,) = [each for each in log.newest_first() if "dropped" in each.text]
     assert (dropped.at, dropped.tone) == (7, "bad")

@@ -285,7 +285,7 @@ async def test_fragments() -> None:
 async def test_log_to_stdlib() -> None:
     """The log goes where the standard library's logging sends it, without the query string."""
     output = await output_of("log_to_stdlib.py")
-    assert "INFO app.feed feed: keeping 1 connections to ws://127.0.0.1:1/feed\n" in output
+    assert "INFO app.feed feed: keeping 1 connection to ws://127.0.0.1:1/feed\n" in output
     assert "ERROR app.feed feed: connection 0: no connection could be made" in output
     assert "secret" not in output
 

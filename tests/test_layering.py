@@ -32,7 +32,7 @@ PURE = {
         "_partial_message",
         "_proof",
     ),
-    *("_ending", "_tries"),
+    *("_ending", "_repeated", "_tries"),
     *(
         "_explanation",
         "_quotes",
@@ -81,7 +81,7 @@ ANOTHER_END = {
 # Built on what every user can import: these modules, and all in these packages.
 EDGES = {
     *("__main__", "_commands", "_demo", "_demo_report", "_demo_server", "_patience", "_refusals"),
-    *("_words", "cli", "service", "wamp"),
+    *("_repeated", "_words", "cli", "service", "wamp"),
 }
 
 

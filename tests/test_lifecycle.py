@@ -635,9 +635,7 @@ def test_lifecycle_a_wire_that_gives_messages_back_at_the_end_is_reported() -> N
     assert wire.calls[-1] == "close"
     wire.lose()
     assert closed == [None]
-    assert lines == [
-        "pool: 1 messages were taken by connections that could not write them any more"
-    ]
+    assert lines == ["pool: 1 message was taken by a connection that could not write it any more"]
     memory.close()
 
 

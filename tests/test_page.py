@@ -127,7 +127,7 @@ def test_the_policy_allows_just_its_own_script_and_style() -> None:
         view([replace(OPEN, last_error=EVIL)]),
         view([replace(OPEN, url=f"ws://x/{EVIL}"), CONNECTING]),
         view(dropped={EVIL: 1}),
-        replace(view(), events=[Event(0, "bad", EVIL)]),
+        replace(view(), events=[Event(0, EVIL, tone="bad")]),
     ],
 )
 def test_what_comes_from_outside_is_only_text(shown: View) -> None:
@@ -204,6 +204,6 @@ def test_a_pool_without_events_says_so() -> None:
 
 def test_what_happened_again_and_again_is_counted() -> None:
     """One line, with how often."""
-    events = [Event(3600, "bad", "refused", 12, [3])]
+    events = [Event(3600, "refused", 12, [3], "bad")]
     html = Page().parts(replace(view(), events=events))["events"]
     assert re.search("01:00:00</time> <b>Connection 3</b> .*refused .*12 times", html)

@@ -804,7 +804,7 @@ def test_a_pool_reports_what_it_took_and_could_not_send_before_its_end() -> None
     assert kinds(unheard) == [PoolClosed]
     assert memory.pool.get_stats().dropped_messages == 2
     assert log.errors == [
-        "memory.test: 1 messages were taken by connections that could not write them any more"
+        "memory.test: 1 message was taken by a connection that could not write it any more"
     ]
     assert everything(memory) == []
 

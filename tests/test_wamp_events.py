@@ -147,7 +147,7 @@ def test_what_is_too_much_is_dropped_counted_and_logged(policy: str, kept: str) 
         scene.offered.join()
     assert "".join(event[1] for event in published(scene)) == kept
     assert warnings.texts[1:] == [
-        "memory.test: 3 events were dropped while the router was away, or slow"
+        "memory.test: 3 events dropped while the router was away, or slow"
     ]
     assert scene.result(scene.client.get_stats())["wamp"]["events_dropped"] == 3
     scene.close()
@@ -244,7 +244,7 @@ def test_what_waits_at_the_end_is_not_dropped_in_silence() -> None:
     with Warnings() as warnings:
         publisher.stop()
         publisher.stop()
-    assert warnings.texts == ["memory.test: 3 events were not published before the end"]
+    assert warnings.texts == ["memory.test: 3 events not published before the end"]
     assert (publisher.waiting, publisher.dropped) == (0, 3)
     scene.close()
 

@@ -159,9 +159,9 @@ def test_it_is_ready_while_enough_connections_are_open() -> None:
         peer.drop()
     shown.memory.settle()
     after = shown.get("/readyz")
-    assert (before.status, before.text) == (503, "0 of 3 connections are open, at least 2 wanted\n")
-    assert (ready.status, ready.text) == (200, "3 of 3 connections are open, at least 2 wanted\n")
-    assert (after.status, after.text) == (503, "1 of 3 connections are open, at least 2 wanted\n")
+    assert (before.status, before.text) == (503, "0 of 3 connections open, at least 2 wanted\n")
+    assert (ready.status, ready.text) == (200, "3 of 3 connections open, at least 2 wanted\n")
+    assert (after.status, after.text) == (503, "1 of 3 connections open, at least 2 wanted\n")
     shown.close()
 
 

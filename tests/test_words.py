@@ -6,7 +6,13 @@ from __future__ import annotations
 
 import pytest
 
-from wsmultipool._words import camel_case, nearest, snake_case, without_secrets
+from wsmultipool._words import camel_case, counted, nearest, snake_case, without_secrets
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "0 pings"), (1, "1 ping"), (4, "4 pings")])
+def test_a_number_has_the_right_noun(number: int, words: str) -> None:
+    """One of a thing is not called by its plural."""
+    assert counted(number, "ping") == words
 
 
 def test_nearest() -> None:

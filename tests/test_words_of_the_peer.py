@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
-from zope.interface import implementer
 
 from wsmultipool import (
     CloseTimeout,
     ConnectionClosed,
     DeliveryUnknown,
     GaveUp,
-    IPoolLogger,
     PooledConnection,
     PoolExhausted,
     UpgradeRejected,
@@ -25,33 +23,12 @@ from wsmultipool import (
 )
 from wsmultipool.testing import MemoryPool
 
+from .integration.recording_logger import RecordingLogger
 from .quiet_server import pool_of, unknown
 from .support import error_of
 from .test_sending import fate
 
 WORDS = 'the peer closed the connection: 4001 "invalid API key"'
-
-
-@implementer(IPoolLogger)
-class Recorder:
-    """
-    Keeps the lines of the log, each after its level.
-    """
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def debug(self, message: str, *args: object) -> None:
-        self.lines.append(f"debug {message % args}")
-
-    def info(self, message: str, *args: object) -> None:
-        self.lines.append(f"info {message % args}")
-
-    def warn(self, message: str, *args: object) -> None:
-        self.lines.append(f"warn {message % args}")
-
-    def error(self, message: str, *args: object) -> None:
-        self.lines.append(f"error {message % args}")
 
 
 def one_connection(**options: Any) -> MemoryPool:
@@ -152,7 +129,7 @@ def test_giving_up_has_the_words_of_the_peer_for_its_cause() -> None:
     (gave_up,) = errors
     assert isinstance(gave_up, GaveUp)
     assert str(gave_up.__cause__) == WORDS
-    assert str(gave_up) == f"connection 0 gave up after 1 attempts: {WORDS}"
+    assert str(gave_up) == f"connection 0 gave up after 1 attempt: {WORDS}"
     memory.close()
 
 
@@ -247,7 +224,7 @@ def test_a_peer_that_closes_and_keeps_tcp_is_still_quoted() -> None:
 
 def test_the_words_repeat_no_secret() -> None:
     """A server that quotes the token of the request does not get it into errors and logs."""
-    log = Recorder()
+    log = RecordingLogger()
     memory = one_connection(
         url="ws://memory.test/?token=0123456789",
         ws_options=WebSocketOptions(headers={"X-Key": "abcdefgh"}, proxy="http://u:dialling@p:1"),
@@ -255,7 +232,7 @@ def test_the_words_repeat_no_secret() -> None:
     )
     turn_away(memory, 4001, "no 0123456789, no abcdefgh, no dialling")
     assert last_error(memory) == 'the peer closed the connection: 4001 "no ***, no ***, no ***"'
-    assert "0123456789" not in "".join(log.lines)
+    assert "0123456789" not in repr(log.records)
     memory.close()
 
 
@@ -286,21 +263,22 @@ def test_the_words_cannot_forge_a_line_of_the_log() -> None:
 )
 def test_the_log_has_the_words_at_a_level_that_is_read(code: int, uptime: int, level: str) -> None:
     """A close that says that something is wrong, or that comes at once, is a warning."""
-    log = Recorder()
+    log = RecordingLogger()
     memory = one_connection(logger=log)
     memory.advance(uptime)
     turn_away(memory, code, "words")
-    line = f'{level} feed: connection 0: the peer closed the connection: {code} "words"'
-    assert log.lines.count(line) == 1
+    line = f'feed: connection 0: the peer closed the connection: {code} "words"'
+    assert log.records.count((level, line)) == 1
     memory.close()
 
 
 def test_what_this_side_closes_is_no_warning() -> None:
     """Who closes a connection on purpose need not be warned of that."""
-    log = Recorder()
+    log = RecordingLogger()
     connections: list[PooledConnection] = []
     memory = one_connection(logger=log, on_connect=connections.append)
     connections[0].close()
     memory.settle()
-    assert "info feed: connection 0: this side closed the connection: 1000" in log.lines
+    assert log.texts("info").count("feed: connection 0: this side closed the connection: 1000") == 1
+    assert log.texts("warn") == log.texts("error") == []
     memory.close()

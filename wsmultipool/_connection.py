@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Never, cast
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from ._arguments import check_close, check_flags, check_ping, to_payload
@@ -188,7 +188,7 @@ class PooledConnection(NamedElsewhere):
         check_flags(compress, mask, True, confirm)
         if not self.up:
             self._owner.thread.check()
-            return fail(NotConnected())
+            return self._owner.unheard.fail(NotConnected(), "send")
         kind = ConfirmedMessage if confirm else Message
         message = kind(payload, is_binary, compress, mask, None, self)
         return self._owner.intake.send_on(self, message, None)
@@ -212,8 +212,8 @@ class PooledConnection(NamedElsewhere):
             raise misplaced("ping", others)
         payload = check_ping(data, timeout)
         if not self.up:
-            return fail(NotConnected())
-        return self._receipts.pings.ping(payload, timeout)
+            return self._owner.unheard.fail(NotConnected(), "ping")
+        return self._owner.unheard.watch(self._receipts.pings.ping(payload, timeout), "ping")
 
     def close(self, code: int = 1000, reason: str = "") -> Deferred[None]:
         """

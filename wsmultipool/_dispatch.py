@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ._affinity import Move
     from ._confirmation import Confirmation
     from ._connection import PooledConnection
+    from ._unheard import UnheardFailures
     from .interfaces import IBalancer
     from .messages import Lane
 
@@ -40,6 +41,7 @@ class Dispatch:
     @param max_deliveries: how often a confirmed message may be written.
     @param recovered: called with the number of messages that had waited, when a backlog that an
         outage left was worked off.
+    @param unheard: counts the failures of messages that nobody looks at.
     @ivar choose: asks the balancer for a writable connection.
     @ivar backlog: what no connection has taken.
     @ivar losses: what becomes of messages that are not delivered as planned.
@@ -53,10 +55,14 @@ class Dispatch:
     """
 
     def __init__(
-        self, balancer: IBalancer, max_deliveries: int, recovered: Callable[[int], None]
+        self,
+        balancer: IBalancer,
+        max_deliveries: int,
+        recovered: Callable[[int], None],
+        unheard: UnheardFailures,
     ) -> None:
         self.backlog = Backlog()
-        self.losses = Losses(self.backlog, max_deliveries)
+        self.losses = Losses(self.backlog, max_deliveries, unheard)
         self.affinity: KeyAffinity[PooledConnection] = KeyAffinity()
         self.fragmented: dict[Hashable, FragmentedMessage] = {}
         self.resting = False

@@ -20,6 +20,7 @@ class Ending:
     @ivar was_open: whether it was a connection that may take traffic, and not an attempt.
     @ivar lasted: whether it was open for C{min_uptime}.
     @ivar wanted: whether this side had asked for it to end for good.
+    @ivar begun_here: whether this side had asked for it to end.
     """
 
     cause: Exception
@@ -28,13 +29,18 @@ class Ending:
     was_open: bool
     lasted: bool
     wanted: bool
+    begun_here: bool
 
     @property
     def error(self) -> Exception | None:
         """What has failed; C{None} when a connection ended in good order, or as was wanted."""
         in_order = self.closed is not None and self.was_open
-        as_wanted = self.wanted and isinstance(self.cause, (ConnectionClosed, ConnectionDropped))
-        return None if in_order or as_wanted else self.cause
+        return None if in_order or (self.wanted and self._is_plain) else self.cause
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether it just ended, so that it is as good as any end if one was asked for."""
+        return isinstance(self.cause, (ConnectionClosed, ConnectionDropped))
 
     @property
     def closed(self) -> ConnectionClosed | None:
@@ -49,8 +55,6 @@ class Ending:
     @property
     def is_trouble(self) -> bool:
         """Whether an operator should know, although it may have been in good order."""
-        if self.error is not None:
-            return True
-        if self.wanted or self.closed is None or not self.closed.by_peer:
+        if self._is_plain and (self.wanted or self.begun_here):
             return False
-        return not self.lasted or not self.closed.orderly
+        return self.closed is None or not self.lasted or not self.closed.orderly

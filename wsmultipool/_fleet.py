@@ -56,9 +56,15 @@ class Fleet:
 
         @param url: that server's URL as it may be shown; C{None} if it is not known.
         """
-        if url is None or len(self.urls) == 1:
-            return f"connection {connection_id}"
-        return f"connection {connection_id} to {url}"
+        return f"connection {connection_id}{self.where(url)}"
+
+    def where(self, url: str | None) -> str:
+        """
+        @param url: as of L{name}.
+        @return: which server that is, as words to follow a connection's name; empty if there is
+            only one, or it is not known.
+        """
+        return "" if url is None or len(self.urls) == 1 else f" to {url}"
 
     def __str__(self) -> str:
         return ", ".join(url.label for url in self.urls)

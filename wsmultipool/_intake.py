@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import count, repeat
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred, DeferredList, fail, succeed
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from ._arguments import check_flags, check_timeout, to_payload
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ._dispatch import Dispatch
     from ._reactor_thread import ReactorThread
     from ._turn import EndOfTurn
+    from ._unheard import UnheardFailures
     from .messages import Lane
     from .options import PoolOptions
 
@@ -56,6 +57,7 @@ class Intake:
         dispatch: Dispatch,
         end_of_turn: EndOfTurn,
         thread: ReactorThread,
+        unheard: UnheardFailures,
     ) -> None:
         self._clock = clock
         self._options = options
@@ -64,6 +66,7 @@ class Intake:
         self._unconfirmed = dispatch.unconfirmed
         self._end_of_turn = end_of_turn
         self._thread = thread
+        self._unheard = unheard
         self._choose = dispatch.choose
         self._most_bytes = options.max_buffered_bytes
         self._sequence = count()
@@ -197,7 +200,7 @@ class Intake:
         if not (compress is None and mask is True and fin is True and confirm is False):
             check_flags(compress, mask, fin, confirm)
         if self.refusal is not None:
-            return fail(self.refusal())
+            return self._unheard.fail(self.refusal(), "send")
         kind = ConfirmedMessage if confirm else Message
         message = kind(payload, is_binary, compress, mask, key, None, next(self._sequence))
         if not whole:
@@ -223,7 +226,7 @@ class Intake:
         try:
             victim = self._room_for(message)
         except PoolError as refusal:
-            return fail(refusal)
+            return self._unheard.fail(refusal, "send")
         return self._wait(message, lane, timeout, victim)
 
     def send_on(
@@ -235,12 +238,12 @@ class Intake:
         if not self._rest_at:
             self._thread.check()
         if self.refusal is not None:
-            return fail(self.refusal())
+            return self._unheard.fail(self.refusal(), "send")
         message.sequence = next(self._sequence)
         try:
             victim = self._room_for(message)
         except PoolError as refusal:
-            return fail(refusal)
+            return self._unheard.fail(refusal, "send")
         result = self._wait(message, self._backlog.lane_of(connection), timeout, victim)
         self._dispatch.pull(connection)
         return result
@@ -304,7 +307,7 @@ class Intake:
         elif fragmented.lost:
             if fin:
                 del self._dispatch.fragmented[key]
-            return fail(FragmentLost())
+            return self._unheard.fail(FragmentLost(), "send")
         message.first = opening
         message.fin = fin
         message.fragmented = fragmented
@@ -316,7 +319,7 @@ class Intake:
             victim = self._room_for(message)
         except PoolError as refusal:
             fragmented.uncheck_text(before)
-            return fail(refusal)
+            return self._unheard.fail(refusal, "send")
         if fin:
             fragmented.complete = True
             self._dispatch.fragmented.pop(key, None)

@@ -155,6 +155,7 @@ class Lifecycle:
         if self._connection.up:
             self._begin_closing(code, reason)
         elif self.state == "connecting":
+            self._closing_with = (code, reason)
             self._give_up_attempt(ConnectionDropped("closed by this side before it was open"))
         return gone
 
@@ -422,6 +423,7 @@ class Lifecycle:
             was_open=self._opened_at is not None,
             lasted=self._was_proven,
             wanted=self._stopping,
+            begun_here=self._closing_with is not None,
         )
         self.last_close = ending.closed
         if ending.error is not None or ending.closed_by_peer:

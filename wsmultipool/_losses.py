@@ -15,6 +15,7 @@ from .errors import DeliveryUnknown, FragmentLost, NotConnected, PoolError
 if TYPE_CHECKING:
     from ._backlog import Backlog
     from ._fragments import FragmentedMessage
+    from ._unheard import UnheardFailures
     from .messages import Message
 
 
@@ -37,6 +38,7 @@ class Losses:
     Decides what becomes of a message whose connection is lost, and counts.
 
     @param max_deliveries: how often a confirmed message may be written.
+    @param unheard: counts the failures that nobody looks at.
     @ivar ending: makes the error for what can't be tried again, once the pool comes to its end.
     @ivar requeued: how many messages came back from a connection that was lost before it had
         written them.
@@ -48,7 +50,7 @@ class Losses:
     @ivar unheard: how many of these nobody waits to hear of, as they had been taken once.
     """
 
-    def __init__(self, backlog: Backlog, max_deliveries: int) -> None:
+    def __init__(self, backlog: Backlog, max_deliveries: int, unheard: UnheardFailures) -> None:
         self.ending: Callable[[], PoolError] | None = None
         self.requeued = 0
         self.resent = 0
@@ -58,6 +60,7 @@ class Losses:
         self.unheard = 0
         self._backlog = backlog
         self._max_deliveries = max_deliveries
+        self._unheard = unheard
         self._watching: set[Returns] = set()
 
     @contextmanager
@@ -186,7 +189,7 @@ class Losses:
             error = unknown
         deferred, message.deferred = message.deferred, None
         if deferred is not None:
-            deferred.errback(error)
+            self._unheard.watch(deferred, "send").errback(error)
         elif message.settles_when_taken:
             self.unheard += 1
             self.count_unknown(1, error)

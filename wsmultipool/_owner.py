@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ._observers import Observers
     from ._reactor_thread import ReactorThread
     from ._turn import EndOfTurn
+    from ._unheard import UnheardFailures
     from .errors import GaveUp
     from .handshake import UpgradeRequest, UpgradeResponse
     from .interfaces import IWebSocketFactory
@@ -61,6 +62,7 @@ class ConnectionOwner(LifecycleOwner, Protocol):
     dispatch: Dispatch
     intake: Intake
     end_of_turn: EndOfTurn
+    unheard: UnheardFailures
     thread: ReactorThread
 
     def connection_left(self, connection: PooledConnection) -> None: ...

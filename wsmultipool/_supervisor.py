@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred, DeferredList, fail, succeed
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from ._connection import PooledConnection
@@ -18,10 +18,12 @@ from ._draining import Draining
 from ._fleet import Fleet, Place, by_worth
 from ._gate import ConnectGate
 from ._intake import Intake
+from ._journal import Journal
 from ._observers import Observers
 from ._pass_on import pass_on
 from ._request import build_request, build_url
 from ._turn import EndOfTurn
+from ._unheard import UnheardFailures
 from ._waiters import Waiters
 from .balancers import RoundRobin
 from .errors import GaveUp, PoolClosed, PoolExhausted
@@ -68,20 +70,25 @@ class Supervisor:
         self.gate = ConnectGate(options.max_connecting)
         self.end_of_turn = EndOfTurn(reactor)
         self.clock = DeadlineClock(reactor, lambda: self.end_of_turn.readings)
+        self.journal = Journal(self.clock, logger, name, fleet)
+        self.unheard = UnheardFailures(self.journal.folded)
         self.dispatch = Dispatch(
-            options.balancer or RoundRobin(), options.max_deliveries, self._recovered
+            options.balancer or RoundRobin(),
+            options.max_deliveries,
+            self._recovered,
+            self.unheard,
         )
         self.observers = Observers()
         self.dispatch.backlog.now = self.clock.seconds
         self.dispatch.backlog.observers = self.observers
-        self.intake = Intake(self.clock, options, self.dispatch, self.end_of_turn, thread)
+        self.intake = Intake(
+            self.clock, options, self.dispatch, self.end_of_turn, thread, self.unheard
+        )
         self.connections: list[PooledConnection] = []
         self.closing = False
         self.ended = False
         self._fleet = fleet
         self._places: dict[PooledConnection, Place] = {}
-        self._name = name
-        self._logger = logger
         self._events = events
         self._when_ended = ended
         self._alive: set[PooledConnection] = set()
@@ -153,13 +160,14 @@ class Supervisor:
         return self._when(self._ready, self._waiting_for_ready)
 
     def _when(self, already: bool, waiters: Waiters) -> Deferred[None]:
+        what = "wait for open connections"
         if self.closing:
-            return fail(PoolClosed())
+            return self.unheard.fail(PoolClosed(), what)
         if self.exhausted:
-            return fail(self._exhaustion())
+            return self.unheard.fail(self._exhaustion(), what)
         if already:
             return succeed(None)
-        return waiters.wait()
+        return self.unheard.watch(waiters.wait(), what)
 
     def _fail_waiters(self, error: Exception) -> None:
         self._waiting_for_open.fail(error)
@@ -173,9 +181,7 @@ class Supervisor:
             return
         self._started = True
         self.clock.watch.add(self.end_of_turn)
-        self._logger.info(
-            "%s: keeping %d connections to %s", self._name, len(self.connections), self._fleet
-        )
+        self.journal.started(len(self.connections))
         self._start_new()
 
     def _start_new(self) -> None:
@@ -185,7 +191,7 @@ class Supervisor:
     def resize(self, size: int) -> Deferred[None]:
         """Keep more, or fewer, connections."""
         if self.closing:
-            return fail(PoolClosed())
+            return self.unheard.fail(PoolClosed(), "resize")
         present = len(self.connections)
         if size > present:
             was_exhausted = self.exhausted
@@ -281,7 +287,7 @@ class Supervisor:
         self.clock.watch.discard(self.end_of_turn)
         self.end_of_turn.cancel()
         self._report_unheard()
-        self._logger.info("%s: closed", self._name)
+        self.journal.closed()
         self._when_ended()
         self._waiting_for_end.fire()
 
@@ -289,11 +295,7 @@ class Supervisor:
         """Messages that had been taken once, and could not be sent after all, have no Deferred."""
         unheard, self.dispatch.losses.unheard = self.dispatch.losses.unheard, 0
         if unheard:
-            self._logger.error(
-                "%s: %d messages were taken by connections that could not write them any more",
-                self._name,
-                unheard,
-            )
+            self.journal.unwritten(unheard)
 
     # What connections tell (ConnectionOwner)
 
@@ -315,7 +317,7 @@ class Supervisor:
         self._tell("unexpected-response", request, response, connection.id)
 
     def connection_opened(self, connection: PooledConnection) -> None:
-        self._logger.info("%s: %s is open", self._name, self._named(connection))
+        self.journal.opened(connection)
         # What waits goes first: a message sent by a handler of the event must not overtake it.
         self.dispatch.opened(connection)
         self._tell("open", connection.id)
@@ -327,7 +329,7 @@ class Supervisor:
         ready = self.open_count == len(self.connections)
         if ready and not self._ready and not self.closing:
             self._ready = True
-            self._logger.info("%s: all %d connections are open", self._name, self.open_count)
+            self.journal.all_open(self.open_count)
             self._tell("pool:ready")
             if self._ready:
                 self._waiting_for_ready.fire()
@@ -341,31 +343,25 @@ class Supervisor:
 
     def connection_ended(self, connection: PooledConnection, ending: Ending) -> None:
         error = ending.error
-        if self._events.listeners("error") if error is not None else ending.was_open:
-            log = self._logger.warn if ending.is_trouble else self._logger.info
-            log("%s: %s: %s", self._name, self._named(connection), ending.cause)
-        if error is not None:
+        heard = bool(self._events.listeners("error"))
+        self.journal.ended(connection, ending, heard)
+        if error is not None and heard:
             self._tell("error", error, connection.id)
         if ending.was_open:
             self._tell("close", connection.id, ending.code, ending.reason)
             if connection is self._last_to_leave and not self.open_count:
-                self._logger.warn("%s: no connection is open", self._name)
+                self.journal.empty(expected=self.closing or ending.begun_here)
                 self._tell("pool:empty")
 
     def connection_moved(self, connection: PooledConnection, was: ServerURL) -> None:
-        name = self._fleet.name(connection.id, was.label)
-        self._logger.info("%s: %s will try %s next", self._name, name, connection.url)
-
-    def _named(self, connection: PooledConnection) -> str:
-        return self._fleet.name(connection.id, connection.url)
+        self.journal.moved(connection, was)
 
     def connection_gave_up(self, connection: PooledConnection, error: GaveUp) -> None:
         self._places[connection].leave()
-        gave_up = "%s: %s gave up after %d attempts: %s"
-        named = self._named(connection)
-        self._logger.error(gave_up, self._name, named, error.attempts, error.__cause__)
         self._last_straw = error.__cause__
-        self._tell("error", error, connection.id)
+        self.journal.gave_up(connection, error)
+        if self._events.listeners("error"):
+            self._tell("error", error, connection.id)
         if self.exhausted and self._draining is not None:
             self._draining.finish()  # there is nothing any more to drain to
         elif self.exhausted and not self.closing:
@@ -373,6 +369,7 @@ class Supervisor:
             self.intake.fail_waiting("exhausted")
             self._report_unheard()
             self._fail_waiters(self._exhaustion())
+            self.journal.folded.settle()
 
     def _exhaustion(self) -> PoolExhausted:
         """Make the error for what a pool is asked in which every connection has given up."""
@@ -411,5 +408,5 @@ class Supervisor:
         self._events.emit("pong", payload, connection_id)
 
     def _recovered(self, messages: int) -> None:
-        self._logger.info("%s: sent %d messages that had been waiting", self._name, messages)
+        self.journal.recovered(messages)
         self._tell("drain", messages)

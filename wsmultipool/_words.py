@@ -1,5 +1,6 @@
 """
-How to speak of what somebody typed: what was probably meant, and nothing that may be a password.
+How to put things: a number with its noun; and of what somebody typed, what was probably meant, and
+nothing that may be a password.
 """
 
 from __future__ import annotations
@@ -8,7 +9,15 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["camel_case", "nearest", "snake_case", "without_secrets"]
+__all__ = ["camel_case", "counted", "nearest", "snake_case", "without_secrets"]
+
+
+def counted(number: int, noun: str) -> str:
+    """
+    @param noun: in the singular, with a regular plural.
+    @return: C{1 connection}, C{4 connections}.
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

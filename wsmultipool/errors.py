@@ -46,6 +46,8 @@ raised at once; they are not part of this tree.
 
 from __future__ import annotations
 
+from ._words import counted
+
 __all__ = [
     "BufferFull",
     "CloseTimeout",
@@ -192,8 +194,8 @@ class BufferFull(SendError):
 
     def __str__(self) -> str:
         return (
-            f"a message of {self.size} bytes does not fit: {self.buffered} bytes are buffered"
-            f" (max_buffered_bytes={self.limit})"
+            f"a message of {counted(self.size, 'byte')} does not fit:"
+            f" {counted(self.buffered, 'byte')} buffered (max_buffered_bytes={self.limit})"
         )
 
 
@@ -254,9 +256,10 @@ class DeliveryUnknown(SendError):
     def __str__(self) -> str:
         times = "once" if self.deliveries == 1 else f"{self.deliveries} times"
         if self.data is not None:
-            messages = f"a message of {len(self.data)} bytes was"
+            messages = f"a message of {counted(len(self.data), 'byte')} was"
         else:
-            messages = "1 message was" if self.messages == 1 else f"{self.messages} messages were"
+            verb = "was" if self.messages == 1 else "were"
+            messages = f"{counted(self.messages, 'message')} {verb}"
         return _with_cause(f"{messages} written {times} and may have arrived, or not", self)
 
 
@@ -576,7 +579,7 @@ class GaveUp(ConnectionFailed):
         self.attempts = attempts
 
     def __str__(self) -> str:
-        text = f"connection {self.connection_id} gave up after {self.attempts} attempts"
+        text = f"connection {self.connection_id} gave up after {counted(self.attempts, 'attempt')}"
         return _with_cause(text, self)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Never, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList, fail
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -112,6 +112,7 @@ class ReconnectingPoolFactory(EventEmitter):
         self._listening = Listening(self, self._supervisor.set_receiving)
         self._intake = self._supervisor.intake
         self._dispatch = self._supervisor.dispatch
+        self._unheard = self._supervisor.unheard
         self._flushing = Flushing(
             self._supervisor.clock, self._dispatch, self._supervisor.all_connections
         )
@@ -297,8 +298,9 @@ class ReconnectingPoolFactory(EventEmitter):
         check_timeout(timeout)
         refusal = self._intake.refusal
         if refusal is not None:
-            return fail(refusal())
-        return self._flushing.flush(self._intake.next_sequence(), timeout)
+            return self._unheard.fail(refusal(), "flush")
+        flushed = self._flushing.flush(self._intake.next_sequence(), timeout)
+        return self._unheard.watch(flushed, "flush")
 
     def ping(
         self, data: bytes | str = b"", *others: Never, timeout: float | None = None
@@ -321,12 +323,12 @@ class ReconnectingPoolFactory(EventEmitter):
             raise misplaced("ping", others)
         payload = check_ping(data, timeout)
         if self._supervisor.closing:
-            return fail(PoolClosed())
+            return self._unheard.fail(PoolClosed(), "ping")
         connection = self._dispatch.choose()
         if connection is None:
             connections = self._dispatch.in_service()
             if not connections:
-                return fail(NotConnected())
+                return self._unheard.fail(NotConnected(), "ping")
             connection = connections[0]
         return connection.ping(payload, timeout=timeout)
 

@@ -28,6 +28,7 @@ from twisted.python.failure import Failure
 from ._autobahn import WebSocketFactory
 from ._memory_server import MemoryPeer, MemoryServer
 from ._urls import parse_urls
+from ._words import counted
 from .pool import ReconnectingPoolFactory
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ class MemoryPool:
         elif isinstance(server, MemoryServer):
             server = [server] * len(urls)
         elif len(server) != len(urls):
-            raise ValueError(f"server: {len(server)} servers were given for {len(urls)} URLs")
+            servers, names = counted(len(server), "server"), counted(len(urls), "URL")
+            raise ValueError(f"server: {servers} for {names}: give one for each, or one for all")
         self.servers = list(server)
         self.server = self.servers[0]
         by_url = dict(zip(urls, self.servers, strict=True))

@@ -155,7 +155,7 @@ async def service(
     port = unused_port()
     arguments = ("--url", url or server.url, "--listen", f"tcp:{port}", *arguments)
     async with running(*RUNNERS[runner], *arguments) as program:
-        await program.wrote(r"all \d+ connections are open")
+        await program.wrote(r"(all \d+ connections are|the connection is) open")
         yield program, port
 
 

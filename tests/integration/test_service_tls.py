@@ -86,7 +86,7 @@ async def test_hangup_reads_certificates(authority: Authority, tmp_path: Path) -
         copy(new.key_file, shown.key_file)
         program.signal("HUP")
         await program.wrote("Changed: ca, cert, key, listen")
-        await program.wrote("all 1 connections are open")
+        await program.wrote("the connection is open")
         seen = await deferToThread(ssl.get_server_certificate, ("127.0.0.1", port))
         assert seen == Path(new.certificate_file).read_text()
         program.signal("TERM")

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
+from .._words import counted
 from ..errors import SendTimeout
 from ..keys import PinnedKey
 from ._fanout import Channel, FanOut, StickyFanOut
@@ -89,8 +90,8 @@ class RelayClients:
     def failed(self, client: RelayClient, messages: int, error: BaseException | None) -> None:
         self.count["failed_messages"] += messages
         self._log.warn(
-            "{messages} messages of {client} were not sent: {error}",
-            messages=messages,
+            "{messages} of {client} not sent: {error}",
+            messages=counted(messages, "message"),
             client=client.label,
             error="the relay is being stopped" if error is None else error,
         )

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from zope.interface import implementer
 
+from .._repeated import Repeated
+from .._words import counted
 from ..interfaces import IPooledConnection, IPoolObserver
-from .quantities import count
 
 if TYPE_CHECKING:
     from ..pool import ReconnectingPoolFactory
@@ -22,29 +23,19 @@ __all__ = ["Event", "EventLog"]
 MOST_EVENTS = 50
 """So many are kept."""
 
-_MOST_CONNECTIONS = 8
-
 Tone = Literal["good", "bad", "plain"]
 
 
 @dataclass(slots=True)
-class Event:
+class Event(Repeated):
     """
     One thing that happened, perhaps several times in a row.
 
-    @ivar at: when it did last.
     @ivar tone: whether that is good or bad news, or neither.
-    @ivar text: what it is.
-    @ivar times: how often it happened in a row.
-    @ivar connections: the first of those that it happened to; empty for the pool as a whole.
     @since: 0.1.0
     """
 
-    at: float
-    tone: Tone
-    text: str
-    times: int = 1
-    connections: list[int] = field(default_factory=list)
+    tone: Tone = "plain"
 
     @property
     def subject(self) -> str:
@@ -53,12 +44,7 @@ class Event:
 
         @since: 0.1.0
         """
-        if not self.connections:
-            return "Pool"
-        if len(self.connections) == 1:
-            return f"Connection {self.connections[0]}"
-        more = "\u2026" if len(self.connections) == _MOST_CONNECTIONS else ""
-        return f"Connections {', '.join(map(str, sorted(self.connections)))}{more}"
+        return super(Event, self).subject.capitalize() or "Pool"
 
 
 @implementer(IPoolObserver)
@@ -142,25 +128,20 @@ class EventLog:
         """
 
     def _ready(self) -> None:
-        self._add("good", f"all {self._pool.total_connections} connections are open")
+        total = self._pool.total_connections
+        are = "the connection is" if total == 1 else f"all {total} connections are"
+        self._add("good", f"{are} open")
 
     def _empty(self) -> None:
         self._add("bad", "no connection is open")
 
     def _drained(self, messages: int) -> None:
-        self._add("good", f"sent {count(messages)} messages that had been waiting")
+        self._add("good", f"sent {counted(messages, 'message')} that had been waiting")
 
     def _add(self, tone: Tone, text: str, connection_id: int | None = None) -> None:
         last = self._events[-1] if self._events else None
         of_pool = connection_id is None
         if last is None or last.text != text or of_pool == bool(last.connections):
-            last = Event(self._now(), tone, text, 0)
+            last = Event(self._now(), text, tone=tone)
             self._events.append(last)
-        last.at = self._now()
-        last.times += 1
-        if (
-            connection_id is not None
-            and connection_id not in last.connections
-            and len(last.connections) < _MOST_CONNECTIONS
-        ):
-            last.connections.append(connection_id)
+        last.again(self._now(), connection_id)

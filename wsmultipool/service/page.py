@@ -201,9 +201,10 @@ def _connections(view: View) -> str:
         f'<th scope="col" role="columnheader">{column}</th>' for column in (*_COLUMNS, "Last error")
     )
     left_out = len(connections) - len(shown)
+    are = "is" if left_out == 1 else "are"
     note = (
         f'<p class="note">{len(shown)} of {count(len(connections))} connections are shown, those'
-        f" that are not open first; {count(left_out)} more are not.</p>"
+        f" that are not open first; {count(left_out)} more {are} not.</p>"
         if left_out
         else ""
     )

@@ -13,6 +13,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.web.resource import Resource
 
+from .._words import counted
 from .access import exposure_of_address
 from .connections import ServerConnections
 from .exposition import Exposition
@@ -177,9 +178,10 @@ class StatusService(Service):
         )
 
     def _answer_ready(self, request: Request) -> Answer:
-        open_now, total = self._pool.open_connections, self._pool.total_connections
+        open_now = self._pool.open_connections
+        total = counted(self._pool.total_connections, "connection")
         return Answer(
-            f"{open_now} of {total} connections are open, at least {self.min_ready} wanted\n",
+            f"{open_now} of {total} open, at least {self.min_ready} wanted\n",
             200 if open_now >= self.min_ready else 503,
         )
 

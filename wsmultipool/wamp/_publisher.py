@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from .._words import counted
 from ._event_buffer import Event, EventBuffer
 
 if TYPE_CHECKING:
@@ -132,9 +133,9 @@ class Publisher:
         self._buffer.clear()
         if self.dropped > self._told_dropped:
             _log.warn(
-                "{pool}: {dropped} events were not published before the end",
+                "{pool}: {dropped} not published before the end",
                 pool=self._name,
-                dropped=self.dropped - self._told_dropped,
+                dropped=counted(self.dropped - self._told_dropped, "event"),
             )
             self._told_dropped = self.dropped
 
@@ -226,9 +227,9 @@ class Publisher:
         """Say how many, when none waits any more."""
         if self.dropped > self._told_dropped:
             _log.warn(
-                "{pool}: {dropped} events were dropped while the router was away, or slow",
+                "{pool}: {dropped} dropped while the router was away, or slow",
                 pool=self._name,
-                dropped=self.dropped - self._told_dropped,
+                dropped=counted(self.dropped - self._told_dropped, "event"),
             )
             self._told_dropped = self.dropped
             self._warned = False
