@@ -8,6 +8,7 @@ import math
 
 from twisted.internet.task import Clock
 
+from wsmultipool._deadline_clock import DeadlineClock
 from wsmultipool._patience import Patience
 
 
@@ -65,6 +66,18 @@ def test_no_time_counts_while_it_is_held_up_by_us() -> None:
     held[0] = False
     clock.pump([1.0] * 20)
     assert lost == [24.0]
+
+
+def test_what_had_arrived_is_progress_after_a_busy_time() -> None:
+    """A process that was busy, or stopped, reads what has come before it loses patience."""
+    clock = Clock()
+    lost: list[float] = []
+    made = Patience(DeadlineClock(clock), 4.0, lambda: False, lambda: lost.append(clock.seconds()))
+    made.start()
+    clock.callLater(4.0, made.progress)
+    clock.advance(60.0)
+    assert lost == []
+    made.stop()
 
 
 def test_patience_without_end() -> None:

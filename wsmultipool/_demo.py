@@ -15,6 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, 
 from twisted.internet.task import deferLater
 
 from . import speedups
+from ._deadline_clock import DeadlineClock
 from ._demo_report import GREEN, RED, Progress, Screen, connections, missing, table
 from ._demo_server import NUMBER_BYTES, DemoServer, numbered
 from ._patience import Patience
@@ -101,7 +102,8 @@ class Demo:
             self._url = options.url
         self._pool = self._build_pool()
         self._progress = Progress(Screen(err), reactor, self._pool, options.messages)
-        self._refusals = Refusals(reactor, self._pool, self._server_said)
+        self._clock = DeadlineClock(reactor)
+        self._refusals = Refusals(self._clock, self._pool, self._server_said)
         self._sending: Deferred[None] | None = None
         self._is_stuck = False
         self._noted: set[str] = set()
@@ -158,7 +160,7 @@ class Demo:
 
     async def _connected(self) -> bool:
         try:
-            await self._pool.when_ready().addTimeout(self.to_open, self._reactor)
+            await self._pool.when_ready().addTimeout(self.to_open, self._clock)
         except TimeoutError:
             count = self._pool.open_connections
             self._progress.note(
@@ -201,7 +203,7 @@ class Demo:
     async def _send_confirmed(self) -> None:
         # To wait for each of these would take a round trip each.
         unconfirmed = DeferredSemaphore(_UNCONFIRMED)
-        patience = Patience(self._reactor, self.to_send, lambda: False, self._stuck)
+        patience = Patience(self._clock, self.to_send, lambda: False, self._stuck)
         padding = bytes(self._options.size - NUMBER_BYTES)
 
         def confirmed(_: int) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 
+from .._deadline_clock import DeadlineClock
 from .._patience import Patience
 from .._refusals import Refusals
 from ..errors import PoolError
@@ -83,6 +84,7 @@ class Cat:
         output_descriptor: int = 1,
     ) -> None:
         self._reactor = reactor
+        self._clock = clock = DeadlineClock(reactor)
         self._options = options
         self._framing: LengthPrefixed | Lines
         if options.length_prefixed:
@@ -99,14 +101,14 @@ class Cat:
             output_descriptor,
         )
         self._report = Report(err, reactor, self._pool, options.progress, output_descriptor)
-        self._refusals = Refusals(reactor, self._pool, self._report.note_once)
+        self._refusals = Refusals(clock, self._pool, self._report.note_once)
         self._refusals.limit(options.timeout, lambda: self._give_up(self._refused()))
         self._expected: Deferred[None] = Deferred()
         timeout, held = options.timeout, self._output.is_full
         self._confirmations = Confirmations(
-            reactor, timeout, held, lambda reason: self._give_up(_GivenUp(reason))
+            clock, timeout, held, lambda reason: self._give_up(_GivenUp(reason))
         )
-        self._silence = Patience(reactor, timeout, held, self._none_comes)
+        self._silence = Patience(clock, timeout, held, self._none_comes)
         self._running: Deferred[None] | None = None
         self._reason: Exception | None = None
 
@@ -278,7 +280,7 @@ class Cat:
         return f"{self._report.received:,} of {self._options.expect:,} expected messages arrived"
 
     def _limited(self, waiting: Deferred[None], seconds: float) -> Deferred[None]:
-        return waiting if math.isinf(seconds) else waiting.addTimeout(seconds, self._reactor)
+        return waiting if math.isinf(seconds) else waiting.addTimeout(seconds, self._clock)
 
     def _received(self, data: bytes, is_binary: bool, connection_id: int) -> None:
         report, expect = self._report, self._options.expect

@@ -27,6 +27,7 @@ from twisted.internet.defer import (
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from .._deadline_clock import DeadlineClock
 from .._patience import Patience
 from ._error_uris import to_wire
 from ._procedures import VERBS, Procedures
@@ -93,7 +94,7 @@ class Offering:
         @raise Exception: the router refuses a registration, or does not answer within 30 seconds.
         """
         self._session = session
-        self._clock = clock
+        self._clock = clock = DeadlineClock(clock)
         self._withdrawn = False
         self._joined += 1
         await self._register(session)

@@ -30,6 +30,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from .._deadline_clock import DeadlineClock
 from ..backoff import ExponentialBackoff
 from ..options import ServerURL
 from ._checks import check_seconds
@@ -264,7 +265,9 @@ class PoolComponent(Component):
 
     def _connected(self, session: ComponentSession, transport: object) -> None:
         assert self._reactor is not None
-        self._joining[session] = self._reactor.callLater(_JOIN_TIMEOUT, self._not_heard, session)
+        self._joining[session] = DeadlineClock(self._reactor).callLater(
+            _JOIN_TIMEOUT, self._not_heard, session
+        )
 
     def _not_heard(self, session: ComponentSession) -> None:
         del self._joining[session]
