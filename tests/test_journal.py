@@ -50,7 +50,7 @@ def test_an_outage_is_a_few_lines() -> None:
         f"feed: connections 0, 1, 2, 3: {REFUSED} (24 more times in the last 32 s, first 91 s ago)",
     ]
     assert logger.texts("info")[-1] == (
-        "feed: all 4 connections are open, 92.0 s after the first of 80 failures"
+        "feed: all 4 connections are open, after 80 failures in 92.0 s"
     )
     assert logger.texts("error") == []
     memory.close()

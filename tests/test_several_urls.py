@@ -352,7 +352,7 @@ def test_the_log_names_the_servers() -> None:
         "a.test: connection 0 to ws://a.test/: the next attempt is to ws://b.test/",
         "a.test: connection 0 to ws://b.test/ is open",
         f"{a_failed}{refused} (1 more time in the last 3 s, first 3 s ago)",
-        "a.test: the connection is open, 3.0 s after the first of 2 failures",
+        "a.test: the connection is open, after 2 failures in 3.0 s",
         "a.test: connection 0 to ws://b.test/: this side closed the connection: 1000",
         "a.test: no connection is open",
         "a.test: closed",

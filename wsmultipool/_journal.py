@@ -60,8 +60,8 @@ class Journal:
         self.folded.catch_up()
         seconds = self._clock.seconds() - self._failing_since
         failures = counted(self._failures, "failure")
-        line = "%s: %s open, %.1f s after the first of %s"
-        self._logger.info(line, self._name, are, seconds, failures)
+        line = "%s: %s open, after %s in %.1f s"
+        self._logger.info(line, self._name, are, failures, seconds)
         self._failing_since = None
         self._failures = 0
 
