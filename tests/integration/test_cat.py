@@ -165,13 +165,18 @@ async def test_the_words_of_a_server_that_does_not_end_tcp() -> None:
 
 @within(60)
 async def test_a_server_that_rejects_the_upgrade() -> None:
-    """Its status and reason are shown."""
-    async with listening(lambda: Rejects("401 Unauthorized")) as server:
+    """Its status and reason are shown, and what it explains."""
+
+    def rejects() -> Rejects:
+        return Rejects("401 Unauthorized", "Content-Type: text/plain", body=b"token expired")
+
+    async with listening(rejects) as server:
         status, said = await piped(
             server.url, subprocess.DEVNULL, subprocess.DEVNULL, "--linger=1", "--timeout=1"
         )
     assert status == 1
-    assert "the server rejected the upgrade: 401 Unauthorized" in said.splitlines()[0]
+    rejected = "the server rejected the upgrade: 401 Unauthorized: token expired"
+    assert said.splitlines()[0] == f"wsmultipool cat: {rejected}"
 
 
 @within(60)
