@@ -254,9 +254,7 @@ class Lifecycle:
 
     def wire_rejecting(self, report: Callable[[], None]) -> None:
         """The server answers with another status than 101; the body may never end."""
-        left = self._timer.remaining
-        if self._failure is None and left is not None:
-            self._timer.set(min(LONGEST_WAIT_FOR_BODY, left), report)
+        self._timer.set(min(LONGEST_WAIT_FOR_BODY, self._timer.remaining or 0.0), report)
 
     def wire_rejected(self, response: UpgradeResponse) -> None:
         """The server answered with another status than 101."""

@@ -198,10 +198,15 @@ class Program(Service):
         self._losses.start()
         self.pool.on("pool:empty", self._watch_for_exhaustion)
         self._watch_for_exhaustion()
+        handle_signals(self._reactor, self._told_to_end, self.reload)
+        # Not before these are handled: an interrupt in the middle of an attempt, of which Python
+        # makes an exception otherwise, would be taken for its failure.
+        self._reactor.callLater(0, self._connect)
+
+    def _connect(self) -> None:
         self.pool.start()
         if self.wamp is not None:
             self.wamp.start(self._reactor).addErrback(self._not_let_in)
-        handle_signals(self._reactor, self._told_to_end, self.reload)
 
     def _fronts(self) -> Iterator[Any]:
         yield from (service for service in (self.relay, self.web) if service is not None)
