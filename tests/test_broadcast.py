@@ -364,6 +364,42 @@ def test_a_broadcast_while_the_pool_drains_is_refused() -> None:
     assert everything(memory) == ["waits"]
 
 
+@pytest.mark.parametrize("how", ["close", "drop"])
+@pytest.mark.parametrize("confirm", [False, True])
+def test_a_connection_that_closes_meanwhile_is_not_connected(confirm: bool, how: str) -> None:
+    """
+    Taking the message on one connection may write what it had before, whose sender then closes
+    another one.  What takes its place gets nothing: it was not open at the call.
+    """
+    connections: dict[int, PooledConnection] = {}
+    memory = MemoryPool(
+        pool_size=2, on_connect=lambda connection: connections.update({connection.id: connection})
+    )
+    memory.open()
+    pool = memory.pool
+    key = next(key for key in range(100) if pool.connection_of(key) == 0)
+    pool.send(b"a", key=key, fin=False)
+
+    def others_end(_: object) -> None:
+        if how == "close":
+            connections[1].close()
+        else:
+            connections[1]._life._wire.abort()  # type: ignore[union-attr]
+
+    pool.send(b"b", key=key).addCallback(others_end)
+    entries = pool.broadcast(b"x" * 70_000, confirm=confirm)
+    memory.advance(0.5)
+    first, (succeeded, failure) = memory.result(entries)
+    assert first == (True, 0)
+    assert not succeeded
+    assert isinstance(failure, Failure)
+    assert failure.check(NotConnected)
+    memory.advance(5)
+    assert pool.open_connections == 2
+    assert [len(peer.received) for peer in memory.server.peers] == [2, 0, 0]
+    memory.close()
+
+
 # One connection
 
 

@@ -12,12 +12,13 @@ from twisted.internet.defer import CancelledError, Deferred
 from wsmultipool.errors import (
     DeliveryUnknown,
     FlushTimeout,
+    PongOverdue,
     PoolClosed,
     PoolExhausted,
 )
 from wsmultipool.testing import MemoryPool
 
-from .quiet_server import LONG, begin_closing, lose_all, pool_of, unknown
+from .quiet_server import LONG, QuietServer, begin_closing, lose_all, pool_of, unknown
 from .test_flush import send
 from .test_flush_losses import fate_after
 from .test_sending import everything, fate, kinds
@@ -138,6 +139,98 @@ def test_flushes_shorter_than_the_round_trip_keep_nothing_from_being_confirmed()
     assert sent == [0]
     assert kinds(flushed[0]) == [FlushTimeout]
     memory.advance(10)
+    memory.close()
+
+
+def give_up_flushing(memory: MemoryPool, how: str) -> None:
+    """
+    Flush, and wait for it no longer.
+    """
+    if how == "timeout":
+        flushed = fate(memory.pool.flush(timeout=0.5))
+        memory.advance(0.6)
+        assert kinds(flushed) == [FlushTimeout]
+    else:
+        flush = memory.pool.flush()
+        flushed = fate(flush)
+        memory.settle()
+        flush.cancel()
+        assert kinds(flushed) == [CancelledError]
+
+
+def talking_but_mute(
+    heartbeat_interval: int = 2,
+) -> tuple[MemoryPool, QuietServer, list[Exception]]:
+    """
+    Return a pool of three connections that all have written something, whose peers answer no ping
+    and are not silent; and the errors that it reports.
+    """
+    memory, server = pool_of(3, heartbeat_interval=heartbeat_interval, heartbeat_timeout=1)
+    errors: list[Exception] = []
+    memory.pool.on("error", lambda error, connection_id: errors.append(error))
+    server.hold()
+    memory.pool.broadcast("text")
+    memory.settle()
+    return memory, server, errors
+
+
+def talk(memory: MemoryPool, seconds: int) -> None:
+    """
+    Let time pass, in which the peers are heard.
+    """
+    for _ in range(seconds):
+        memory.advance(1)
+        for peer in memory.server.open_peers:
+            peer.send("hello")
+
+
+@pytest.mark.parametrize("how", ["timeout", "cancel"])
+def test_given_up_it_waits_on_no_connection(how: str) -> None:
+    """
+    That a peer does not answer its ping kills no connection later, on which a flush had waited, or
+    was going to.
+    """
+    memory, server, errors = talking_but_mute()
+    give_up_flushing(memory, how)
+    talk(memory, 30)
+    assert errors == []
+    assert memory.pool.open_connections == 3
+    server.release()
+    memory.close()
+
+
+@pytest.mark.parametrize("how", ["timeout", "cancel"])
+def test_given_up_it_does_not_hurry_what_is_confirmed_later(how: str) -> None:
+    """
+    A confirmed message has the time of the heartbeat for its own ping, whatever is left unanswered
+    from before; and then its connection is mute.
+    """
+    memory, server, errors = talking_but_mute()
+    give_up_flushing(memory, how)
+    talk(memory, 30)
+    confirmed = fate(memory.pool.send("confirmed", confirm=True))
+    talk(memory, 2)
+    assert (errors, confirmed) == ([], [])
+    talk(memory, 3)
+    assert kinds(errors) == [PongOverdue]
+    server.release()
+    memory.close()
+
+
+def test_given_up_again_and_again_it_leaves_no_more() -> None:
+    """
+    Of very many, a connection remembers no more than two pings, for what their late pongs prove.
+    """
+    memory, server, _ = talking_but_mute(heartbeat_interval=0)
+    for _ in range(50):
+        give_up_flushing(memory, "timeout")
+        give_up_flushing(memory, "cancel")
+    connections = memory.pool._supervisor.connections
+    assert [len(each._receipts.pings._pending) for each in connections] == [2, 2, 2]
+    assert memory.clock.getDelayedCalls() == []
+    server.release()
+    memory.settle()
+    assert fate_after(memory) == [None]
     memory.close()
 
 

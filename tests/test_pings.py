@@ -360,7 +360,7 @@ def test_a_late_pong_still_proves(clock: Clock, cancel: bool) -> None:
     sender.taken = 4
     give_up(sender, clock, cancel)
     clock.advance(1)
-    assert sender.pings.pong(sender.sent[0])
+    assert not sender.pings.pong(sender.sent[0])
     assert sender.proved == [4]
 
 
@@ -377,7 +377,7 @@ def test_an_older_barrier_that_nobody_waits_for_may_be_answered(clock: Clock, ca
     assert isinstance(error_of(deferred), CancelledError if cancel else PingTimeout)
     sender.taken = 7
     sender.pings.probe()
-    assert sender.pings.pong(sender.sent[0])
+    assert not sender.pings.pong(sender.sent[0])
     assert sender.proved == [4]
     assert sender.pings.pong(sender.sent[2])
     assert sender.proved == [4, 7]
@@ -385,24 +385,40 @@ def test_an_older_barrier_that_nobody_waits_for_may_be_answered(clock: Clock, ca
 
 def test_since_when_somebody_waits_for_a_pong(clock: Clock) -> None:
     """
-    Who waits without a limit counts; confirmed messages make every ping of our own count, and never
-    one of the user's.
+    Who waits without a limit counts; a message to be confirmed makes every ping of our own behind
+    it count, and never one of the user's.
     """
     sender = Sender(clock)
+    sender.taken = 1
     pings = sender.pings
     pings.ping(b"user", None).addErrback(lambda _: None)
-    assert (pings.waiting_since(False), pings.waiting_since(True)) == (None, None)
+    assert (pings.waiting_since(None), pings.waiting_since(1)) == (None, None)
     clock.advance(1)
     pings.barrier(10).addErrback(lambda _: None)
-    assert (pings.waiting_since(False), pings.waiting_since(True)) == (None, 1)
+    assert (pings.waiting_since(None), pings.waiting_since(1)) == (None, 1)
     clock.advance(1)
     waiting = pings.barrier(None)
     waiting.addErrback(lambda _: None)
-    assert (pings.waiting_since(False), pings.waiting_since(True)) == (2, 1)
+    assert (pings.waiting_since(None), pings.waiting_since(1)) == (2, 1)
     waiting.cancel()
-    assert (pings.waiting_since(False), pings.waiting_since(True)) == (None, 1)
+    assert (pings.waiting_since(None), pings.waiting_since(1)) == (None, 1)
     pings.fail_all(ConnectionDropped("gone"))
-    assert pings.waiting_since(True) is None
+    assert pings.waiting_since(1) is None
+
+
+@pytest.mark.parametrize("cancel", [False, True])
+def test_a_message_does_not_wait_for_a_ping_before_it(clock: Clock, cancel: bool) -> None:
+    """One that is left, as nobody waits for it any more, is no reason to call a peer mute."""
+    sender = Sender(clock)
+    sender.taken = 3
+    give_up(sender, clock, cancel)
+    clock.advance(60)
+    sender.taken = 4
+    assert sender.pings.waiting_since(4) is None
+    sender.pings.probe()
+    assert sender.pings.waiting_since(4) == clock.seconds()
+    # But it is waited for if a message relies on it that was there before.
+    assert sender.pings.waiting_since(3) == 0
 
 
 def test_a_mute_peer_costs_no_memory(clock: Clock) -> None:
@@ -411,7 +427,9 @@ def test_a_mute_peer_costs_no_memory(clock: Clock) -> None:
     for _ in range(100):
         give_up(sender, clock, True)
         give_up(sender, clock, False)
-    assert sum(sender.pings.pong(payload) for payload in sender.sent) <= 2
+    for payload in sender.sent:
+        sender.pings.pong(payload)
+    assert len(sender.proved) <= 2
 
 
 def test_probes_end_silently_with_the_connection(clock: Clock) -> None:

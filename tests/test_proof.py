@@ -224,6 +224,24 @@ def test_the_websockets_of_a_pool_share_one_sum() -> None:
     assert one.unconfirmed() == (1, 2)
 
 
+def test_the_oldest_message_without_its_pong() -> None:
+    """Its place among all that were written, as long as there is one to be confirmed."""
+    wire = Wire()
+    wire.plain()
+    wire.confirmed(b"1")
+    oldest = [wire.proof.oldest_unconfirmed]
+    mark = wire.proof.mark()
+    wire.write()
+    wire.confirmed(b"2")
+    wire.write()
+    oldest.append(wire.proof.oldest_unconfirmed)
+    wire.proof.proved(mark)
+    oldest.append(wire.proof.oldest_unconfirmed)
+    wire.proof.give_up()
+    oldest.append(wire.proof.oldest_unconfirmed)
+    assert oldest == [None, 2, 3, None]
+
+
 class Account(RuleBasedStateMachine):
     """
     An account, beside a plain list of what was taken.

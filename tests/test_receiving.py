@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.task import Clock
+from zope.interface import implementer
 
 from wsmultipool import (
     CloseTimeout,
+    IPoolLogger,
     ProtocolViolation,
     WebSocketOptions,
     noop_logger,
@@ -358,6 +360,25 @@ def test_receiving_paused_then_dropped() -> None:
 # The iterator
 
 
+@implementer(IPoolLogger)
+class Log:
+    """
+    Keeps the warnings of a pool.
+    """
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def debug(self, message: str, *args: object) -> None: ...
+
+    def info(self, message: str, *args: object) -> None: ...
+
+    def warn(self, message: str, *args: object) -> None:
+        self.warnings.append(message % args)
+
+    def error(self, message: str, *args: object) -> None: ...
+
+
 class Consumer:
     """
     Somebody who iterates, message by message, when the test says so.
@@ -522,6 +543,33 @@ def test_receiving_iterator_left_early_lets_go() -> None:
     consumer.take()
     assert consumer.over
     assert consumer.got == []
+    memory.close()
+
+
+def test_receiving_iterator_left_early_and_not_closed_lets_go() -> None:
+    """It ends when nobody refers to it any more; the log has one warning."""
+    log = Log()
+    memory = MemoryPool(pool_size=1, logger=log)
+    memory.open()
+    messages: list[bytes] = []
+
+    async def first() -> bytes:
+        async for data, _, _ in memory.pool.messages():
+            return data
+        raise AssertionError
+
+    result = Deferred.fromCoroutine(first())
+    memory.pool.on("message", lambda data, is_binary, connection_id: messages.append(data))
+    peer = memory.server.peers[0]
+    peer.send(b"first")
+    for _ in range(30):
+        peer.send(bytes(100 * KIB))
+    assert memory.result(result) == b"first"
+    for _ in range(300):
+        memory.settle()
+    assert len(messages) == 31
+    assert len(log.warnings) == 1
+    assert "messages()" in log.warnings[0]
     memory.close()
 
 

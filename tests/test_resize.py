@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from wsmultipool import GaveUp, PoolExhausted, noop_logger
 from wsmultipool.testing import MemoryPool
@@ -157,6 +157,23 @@ def test_resize_delivers_what_leaving_connections_had_taken() -> None:
     memory.settle()
     received = sorted(data for peer in memory.server.peers for data, _ in peer.received)
     assert received == [b"%d" % number for number in range(9)]
+    memory.close()
+
+
+def test_resize_cancelled_leaves_nothing_but_the_new_size() -> None:
+    """Its Deferred fails, and only that: the connections close all the same."""
+    memory, _ = opened(3)
+    for peer in memory.server.peers:
+        peer.answers_close = False
+    resized = memory.pool.resize(1)
+    results = outcome(resized)
+    memory.settle()
+    assert results == []
+    resized.cancel()
+    assert [type(result) for result in results] == [CancelledError]
+    memory.advance(memory.pool.options.close_timeout)
+    assert ids(memory) == [0]
+    assert not any(peer.connected for peer in memory.server.peers[1:])
     memory.close()
 
 

@@ -186,9 +186,6 @@ class PooledConnection(NamedElsewhere):
             raise misplaced("send", others)
         payload, is_binary = to_payload(data, binary)
         check_flags(compress, mask, True, confirm)
-        if not self.up:
-            self._owner.thread.check()
-            return self._owner.unheard.fail(NotConnected(), "send")
         kind = ConfirmedMessage if confirm else Message
         message = kind(payload, is_binary, compress, mask, None, self)
         return self._owner.intake.send_on(self, message, None)

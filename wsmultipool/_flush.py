@@ -67,9 +67,14 @@ class Flushing:
         dispatch = self._dispatch
         while dispatch.backlog.has_older(sequence):
             await dispatch.when_less_waits()
-        for proof in [connection.when_proven() for connection in self._connections()]:
-            if proof is not None:
+        proofs = [proof for each in self._connections() if (proof := each.when_proven())]
+        try:
+            for proof in proofs:
                 await proof
+        finally:
+            # When nobody waits any more: of those not awaited yet, none may go on waiting.
+            for proof in proofs:
+                proof.addErrback(lambda _: None).cancel()
 
 
 def _too_late(_: Any, timeout: float) -> None:

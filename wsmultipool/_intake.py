@@ -233,10 +233,12 @@ class Intake:
         self, connection: PooledConnection, message: Message, timeout: float | None
     ) -> Deferred[int]:
         """
-        Send on one connection or not at all.
+        Send on one connection or not at all: not on what takes its place.
         """
         if not self._rest_at:
             self._thread.check()
+        if not connection.up:
+            return self._unheard.fail(NotConnected(), "send")
         if self.refusal is not None:
             return self._unheard.fail(self.refusal(), "send")
         message.sequence = next(self._sequence)

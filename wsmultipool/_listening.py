@@ -4,10 +4,13 @@ Who listens to a pool by iterating, and who wants nothing to be read from its so
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
+from weakref import ref
 
-from ._streams import MessageStream
+from ._streams import Inbox, MessageStream
 
 if TYPE_CHECKING:
     from .events import EventEmitter
@@ -20,12 +23,23 @@ class Listening:
     @param events: where messages come from.
     @param set_reading: called with false when somebody begins to hold reading, and with true when
         nobody does any more.
+    @param call: called in any thread, has a function called in the reactor's.
+    @param left: called when an iterator has ended because nobody refers to it any more.
     """
 
-    def __init__(self, events: EventEmitter, set_reading: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        events: EventEmitter,
+        set_reading: Callable[[bool], None],
+        call: Callable[[Callable[[], None]], None],
+        left: Callable[[], None],
+    ) -> None:
         self._events = events
         self._set_reading = set_reading
-        self._streams: set[MessageStream] = set()
+        self._call = call
+        self._left = left
+        # Weak: an iterator that nobody but the pool refers to is not used any more.
+        self._iterators: dict[Inbox, ref[MessageStream]] = {}
         self._holders: set[object] = set()
         self._ended = False
 
@@ -33,17 +47,33 @@ class Listening:
         """
         @return: an iterator over what arrives from now on; one that is at its end, after L{end}.
         """
-        stream = MessageStream(self._events, self.hold, self._streams.discard)
-        self._streams.add(stream)
+        inbox = Inbox(self._events, self.hold, self._forget)
+        stream = MessageStream(inbox)
+        self._iterators[inbox] = ref(stream, partial(self._collected, inbox))
         if self._ended:
-            stream.end()
+            inbox.end()
         return stream
+
+    def _forget(self, inbox: Inbox) -> None:
+        del self._iterators[inbox]
+
+    def _collected(self, inbox: Inbox, _: ref[MessageStream]) -> None:
+        """
+        Its iterator is gone.  Python says so in whatever thread, at whatever moment it noticed.
+        """
+        if not sys.is_finalizing():
+            self._call(partial(self._close, inbox))
+
+    def _close(self, inbox: Inbox) -> None:
+        if not inbox.ended:
+            inbox.discard()
+            self._left()
 
     def end(self) -> None:
         """Nothing will arrive any more."""
         self._ended = True
-        for stream in list(self._streams):
-            stream.end()
+        for inbox in list(self._iterators):
+            inbox.end()
 
     def hold(self, holder: object, hold: bool) -> None:
         """Begin or cease to hold reading, which goes on when nobody holds it any more."""

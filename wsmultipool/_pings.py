@@ -97,7 +97,8 @@ class PingTracker:
         A pong arrived.  A peer may answer only the latest of several pings, so the match answers
         all that were sent before it, too.  A pong that matches nothing says nothing.
 
-        @return: whether it answers a L{probe}, so that it is nobody's concern.
+        @return: whether it answers a L{probe}, so that it is nobody's concern.  One that answers
+            what somebody has waited for is not.
         """
         for match in self._pending:
             if match.payload == payload:
@@ -127,22 +128,26 @@ class PingTracker:
             # It may have been cancelled by what another one of them called.
             if ping.answered is not None and not ping.answered.called:
                 ping.answered.callback(now - ping.sent)
-        return match.answered is None
+        return match.answered is None and not match.abandoned
 
     @property
     def probes(self) -> int:
         """How many pings that nobody waits for are not answered yet."""
         return sum(ping.answered is None for ping in self._pending)
 
-    def waiting_since(self, unconfirmed: bool) -> float | None:
+    def waiting_since(self, place: int | None) -> float | None:
         """
-        @param unconfirmed: whether there are messages to confirm, for which every ping of our own
-            is good; otherwise only a L{barrier} without a timeout counts.
-        @return: when the oldest ping was sent that somebody waits for; C{None} if nobody does.
+        @param place: that of the oldest message to be confirmed; C{None} if there is none.
+        @return: when the oldest ping was sent that somebody waits for: a L{barrier} without a
+            timeout, or one of our own behind that message, whoever it was sent for; C{None} if
+            nobody waits.
         """
         for ping in self._pending:
+            if ping.mark is None:
+                continue
             awaited = ping.answered is not None and ping.timer is None
-            if ping.mark is not None and (unconfirmed or awaited):
+            # One that is left from before, as who has asked for it gave up, is of no use to it.
+            if awaited or (place is not None and ping.mark >= place):
                 return ping.sent
         return None
 

@@ -115,6 +115,11 @@ class ProofOfReceipt:
         return self._queued_confirmed + sum(len(written.messages) for written in self._waiting)
 
     @property
+    def oldest_unconfirmed(self) -> int | None:
+        """The place of the first of those of them that it has written; C{None} without any."""
+        return self._waiting[0].places[0] if self._waiting else None
+
+    @property
     def unconfirmed_size(self) -> int:
         """Payload bytes of those of them that it has written."""
         return sum(written.size for written in self._waiting)

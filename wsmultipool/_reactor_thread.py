@@ -8,6 +8,8 @@ when something else happens to wake the reactor up, or never.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from threading import get_ident
 from typing import TYPE_CHECKING, cast
 
@@ -32,6 +34,7 @@ class ReactorThread:
     """
 
     def __init__(self, reactor: IReactorTime) -> None:
+        self._reactor = reactor
         self.ident: int | None = None
         core = cast("IReactorCore", reactor)
         if not IReactorFromThreads.providedBy(reactor):
@@ -54,3 +57,14 @@ class ReactorThread:
         """
         if self.ident is not None and self.ident != get_ident():
             raise WrongThread()
+
+    def call(self, function: Callable[[], None]) -> None:
+        """
+        Have C{function} called in it, in a turn of its own.  This may be called in any thread, at
+        any moment.
+        """
+        if not IReactorFromThreads.providedBy(self._reactor):
+            self._reactor.callLater(0, function)
+            return
+        with suppress(RuntimeError):  # asyncio's loop is closed: there are no turns any more
+            self._reactor.callFromThread(function)

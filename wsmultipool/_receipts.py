@@ -149,7 +149,7 @@ class Receipts:
 
     def waiting_since(self) -> float | None:
         """The time since when confirmed messages, or a flush, wait for a pong, if they do."""
-        return self.pings.waiting_since(self.proof.unconfirmed > 0)
+        return self.pings.waiting_since(self.proof.oldest_unconfirmed)
 
     def _send_ping(self, payload: bytes) -> None:
         if self._connection.up:

@@ -205,7 +205,9 @@ class Supervisor:
         if was_ready and size <= present:
             self._ready = True  # as before, which is no news
         self._check_ready()
-        return DeferredList(let_go, consumeErrors=True).addCallback(lambda _: None)
+        done: Deferred[None] = Deferred()
+        DeferredList(let_go).addCallback(lambda _: done.callback(None))
+        return done
 
     def _add(self, number: int) -> None:
         for _ in range(number):

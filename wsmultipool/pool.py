@@ -109,7 +109,9 @@ class ReconnectingPoolFactory(EventEmitter):
             self._on_end,
             self._uniform,
         )
-        self._listening = Listening(self, self._supervisor.set_receiving)
+        self._listening = Listening(
+            self, self._supervisor.set_receiving, self._thread.call, self._stream_left
+        )
         self._intake = self._supervisor.intake
         self._dispatch = self._supervisor.dispatch
         self._unheard = self._supervisor.unheard
@@ -385,7 +387,8 @@ class ReconnectingPoolFactory(EventEmitter):
 
         @return: an asynchronous iterator of C{(bytes, bool, int)}, of all messages from this call
             on.  It ends with the pool.  Who leaves the loop early calls its C{aclose()}, as
-            L{contextlib.aclosing} does.
+            L{contextlib.aclosing} does; else it ends when nobody refers to it any more, with a
+            warning in the pool's log.
         @since: 0.1.0
         """
         self._thread.check()
@@ -529,6 +532,12 @@ class ReconnectingPoolFactory(EventEmitter):
 
     def _on_end(self) -> None:
         self._listening.end()
+
+    def _stream_left(self) -> None:
+        self._logger.warn(
+            "%s: a loop over messages() was left, and not closed: what it has not consumed is lost",
+            self.name,
+        )
 
     def _unheard_error(self, error: Exception, connection_id: int) -> None:
         named = self._fleet.name(connection_id, getattr(error, "url", None))
