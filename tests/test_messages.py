@@ -136,6 +136,14 @@ def test_a_fragmented_message_is_as_its_first_fragment(is_binary: bool) -> None:
     )
 
 
+def test_a_lost_message_does_not_keep_its_first_fragment() -> None:
+    """Its sender may never come to the last one."""
+    opening = Message(b"x", True, key="key")
+    begun = FragmentedMessage(opening)
+    assert begun.lose() is opening
+    assert (begun.lost, begun.opening, begun.lose()) == (True, None, None)
+
+
 def test_a_character_may_be_split_between_fragments() -> None:
     """Only all fragments together have to be UTF-8."""
     euro = "\u20ac".encode()

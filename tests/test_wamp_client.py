@@ -4,12 +4,15 @@ The caller's side: which error says what, what is made again, and where keys go.
 
 from __future__ import annotations
 
+import gc
+import sys
 from typing import Any
 
 import pytest
 from autobahn.wamp.message import Yield
 from autobahn.wamp.types import ComponentConfig
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from wsmultipool import PoolClosed
 from wsmultipool.testing import MemoryPool
@@ -455,6 +458,45 @@ def test_without_retry_a_batch_tells_what_failed() -> None:
     results = scene.result(scene.client.send_many(["a", "b"]))
     assert [failure.check(TooManyCalls) for _, failure in results] == [TooManyCalls] * 2
     scene.close()
+
+
+def send_and_keep(client: PoolClient, payload: bytes, kept: list[Any]) -> None:
+    """
+    Send it with every verb, and keep what becomes of it.
+    """
+    for confirm in (False, True):
+        client.send(payload, confirm=confirm).addBoth(kept.append)
+        client.send_many([payload, payload], confirm=confirm).addBoth(kept.append)
+        client.broadcast(payload, confirm=confirm).addBoth(kept.append)
+    sending = client.send_many([payload])
+    sending.addBoth(kept.append)
+    sending.cancel()
+
+
+@pytest.mark.parametrize("retry", [False, True])
+def test_a_failed_call_does_not_keep_its_messages(retry: bool) -> None:
+    """However it has failed: for as long as the caller keeps the failure, nobody has the data."""
+    scene = Scene(client={"retry": retry, "retry_timeout": 2.0, "call_timeout": 5.0})
+    payload = bytes(65536)
+    references = sys.getrefcount(payload)
+    kept: list[Any] = []
+    for verb in ("send", "send_many", "broadcast"):
+        scene.router.refused[f"{PREFIX}.{verb}"] = MAX
+    send_and_keep(scene.client, payload, kept)
+    scene.memory.advance(20)
+    scene.router.refused.clear()
+    scene.router.holding = (Yield,)
+    send_and_keep(scene.client, payload, kept)
+    scene.memory.advance(20)
+    entries = [entry for result in kept if isinstance(result, list) for _, entry in result]
+    failures = [each for each in [*kept, *entries] if isinstance(each, Failure)]
+    assert (len(kept), len(failures)) == (14, 18)
+    for failure in failures:
+        assert failure.getTracebackObject() is None
+    scene.close()
+    del scene
+    gc.collect()
+    assert sys.getrefcount(payload) == references
 
 
 def test_a_wider_search_is_for_what_may_be_repeated() -> None:

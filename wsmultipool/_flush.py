@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from .errors import DeliveryUnknown, FlushTimeout
 
@@ -44,7 +45,7 @@ class Flushing:
         flushed = Deferred.fromCoroutine(self._flush(sequence))
         if timeout is not None:
             flushed.addTimeout(timeout, self._clock, _too_late)
-        return flushed
+        return flushed.addErrback(_without_frames)
 
     async def _flush(self, sequence: int) -> None:
         losses = self._dispatch.losses
@@ -77,5 +78,11 @@ class Flushing:
                 proof.addErrback(lambda _: None).cancel()
 
 
-def _too_late(_: Any, timeout: float) -> None:
-    raise FlushTimeout(timeout)
+def _too_late(_: Any, timeout: float) -> Failure:
+    return Failure(FlushTimeout(timeout))
+
+
+def _without_frames(failure: Failure) -> Failure:
+    """A caller who keeps the failure would keep the whole pool with those of a coroutine."""
+    assert failure.value is not None
+    return Failure(failure.value.with_traceback(None))

@@ -22,7 +22,7 @@ class FragmentedMessage:
     @ivar is_binary: as its first fragment; so are the next two.
     @ivar compress: whether to compress it, or C{None}.
     @ivar mask: whether to mask its frames.
-    @ivar opening: its first fragment.
+    @ivar opening: its first fragment; C{None} once it is L{lost}.
     @ivar connection: the connection that it occupies, from its first fragment on.
     @ivar begun: whether any of it may have reached the peer and is not kept, so that it can't be
         sent again from its beginning.
@@ -44,7 +44,7 @@ class FragmentedMessage:
     )
 
     def __init__(self, opening: Message) -> None:
-        self.opening = opening
+        self.opening: Message | None = opening
         self.key = opening.key
         self.is_binary = opening.is_binary
         self.compress = opening.compress
@@ -54,6 +54,17 @@ class FragmentedMessage:
         self.lost = False
         self.complete = False
         self._decoder = None if opening.is_binary else _Utf8Decoder()
+
+    def lose(self) -> Message | None:
+        """
+        The rest is void.
+
+        @return: its first fragment, which is not kept any longer than that: its sender may never
+            come to the last one.
+        """
+        self.lost = True
+        opening, self.opening = self.opening, None
+        return opening
 
     def check_text(self, payload: bytes, fin: bool) -> object:
         """

@@ -223,10 +223,9 @@ class Intake:
                 result = self._promise(message)
                 connection.take(message)
                 return result
-        try:
-            victim = self._room_for(message)
-        except PoolError as refusal:
-            return self._unheard.fail(refusal, "send")
+        victim = self._room_for(message)
+        if isinstance(victim, PoolError):
+            return self._unheard.fail(victim, "send")
         return self._wait(message, lane, timeout, victim)
 
     def send_on(
@@ -242,10 +241,9 @@ class Intake:
         if self.refusal is not None:
             return self._unheard.fail(self.refusal(), "send")
         message.sequence = next(self._sequence)
-        try:
-            victim = self._room_for(message)
-        except PoolError as refusal:
-            return self._unheard.fail(refusal, "send")
+        victim = self._room_for(message)
+        if isinstance(victim, PoolError):
+            return self._unheard.fail(victim, "send")
         result = self._wait(message, self._backlog.lane_of(connection), timeout, victim)
         self._dispatch.pull(connection)
         return result
@@ -317,11 +315,10 @@ class Intake:
         message.compress = fragmented.compress
         message.mask = fragmented.mask
         before = fragmented.check_text(message.payload, fin)
-        try:
-            victim = self._room_for(message)
-        except PoolError as refusal:
+        victim = self._room_for(message)
+        if isinstance(victim, PoolError):
             fragmented.uncheck_text(before)
-            return self._unheard.fail(refusal, "send")
+            return self._unheard.fail(victim, "send")
         if fin:
             fragmented.complete = True
             self._dispatch.fragmented.pop(key, None)
@@ -395,12 +392,12 @@ class Intake:
     def _fits(self, size: int) -> bool:
         return self.buffered + size <= self._options.max_buffered_bytes
 
-    def _room_for(self, message: Message) -> Message | None:
+    def _room_for(self, message: Message) -> Message | PoolError | None:
         """
         Apply the limits to a message that may have to wait.
 
-        @return: the message to drop in its favour, if any.
-        @raise PoolError: it is refused.
+        @return: the message to drop in its favour, if any; or the error that it is refused with.
+            Raised, that would keep the message for as long as the caller keeps the failure.
         """
         options = self._options
         backlog = self._backlog
@@ -409,12 +406,12 @@ class Intake:
         # send, and so never has more than one waiting, would get errors instead of backpressure.
         holds_any = backlog.count or self._unconfirmed.messages
         if size > options.max_buffered_bytes or (holds_any and not self._fits(size)):
-            raise BufferFull(size, self.buffered, options.max_buffered_bytes)
+            return BufferFull(size, self.buffered, options.max_buffered_bytes)
         if self._dispatch.in_service_count or message.pinned is not None:
             return None
         limit = options.message_queue_size
         if limit == 0:
-            raise NotConnected()
+            return NotConnected()
         if backlog.undecided < limit or options.overflow == "wait":
             return None
         victim = None
@@ -422,7 +419,7 @@ class Intake:
             victim = backlog.oldest(lambda m: m.undecided)
         if victim is None:
             self._dispatch.losses.dropped["overflow"] += 1
-            raise QueueOverflow(limit)
+            return QueueOverflow(limit)
         return victim
 
     def _promise(self, message: Message) -> Deferred[int]:
@@ -490,5 +487,5 @@ class Intake:
                 self._backlog.remove(message)
                 self._dispatch.losses.drop(message, refusal(), reason)
         for fragmented in self._dispatch.fragmented.values():
-            fragmented.lost = True
+            fragmented.lose()
         self._dispatch.check_settled()

@@ -226,9 +226,9 @@ class Losses:
 
     def _void(self, fragmented: FragmentedMessage) -> list[Message]:
         """Let no more of it be sent; return what has waited, to be dropped."""
-        fragmented.lost = True
+        opening = fragmented.lose()
         waiting = self._backlog.clear_lane(fragmented)
-        if fragmented.opening.lane is not None:
-            self._backlog.remove(fragmented.opening)
-            waiting.insert(0, fragmented.opening)
+        if opening is not None and opening.lane is not None:
+            self._backlog.remove(opening)
+            waiting.insert(0, opening)
         return waiting

@@ -176,5 +176,5 @@ class Calls:
 
 def _timed_out(result: Any, timeout: float) -> Any:
     if isinstance(result, Failure) and result.check(CancelledError):
-        raise CallTimeout(timeout)
+        return Failure(CallTimeout(timeout))
     return result

@@ -10,12 +10,13 @@ from typing import TypeVar
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 
 from ..backoff import ExponentialBackoff
 from ..errors import DeliveryUnknown, PoolClosed, PoolExhausted
 from .errors import CallLost, CallTimeout, NotOffered, TooManyCalls, WampError
 
-__all__ = ["may_be_repeated", "may_have_been_sent", "retrying"]
+__all__ = ["may_be_repeated", "may_have_been_sent", "retrying", "without_frames"]
 
 _T = TypeVar("_T")
 
@@ -64,6 +65,7 @@ async def retrying(
         except CancelledError:
             raise
         except Exception as error:
+            error.__traceback__ = None  # it may be kept, as the cause of another one
             if may_have_been_sent(error):
                 unsure = error
             if not may_be_repeated(error, twice) or reactor.seconds() >= end:
@@ -71,3 +73,12 @@ async def retrying(
                     raise
                 raise unsure from error
         await deferLater(reactor, backoff.next())
+
+
+def without_frames(failure: Failure) -> Failure:
+    """
+    Make anew, from its exception, a failure of a coroutine: its frames would keep the messages that
+    were to be sent for as long as the caller keeps the failure.
+    """
+    assert failure.value is not None
+    return Failure(failure.value.with_traceback(None))

@@ -18,7 +18,7 @@ from ..messages import SendData
 from ._calls import Calls
 from ._checks import check_integer, check_seconds, check_uri
 from ._outbound import Batch, Key, outbound, outbound_batch, outbound_key
-from ._retrying import may_be_repeated, may_have_been_sent, retrying
+from ._retrying import may_be_repeated, may_have_been_sent, retrying, without_frames
 from .errors import WampError
 from .sharding import shard_of
 
@@ -146,8 +146,10 @@ class PoolClient:
             return succeed([])
         options = _given(timeout=timeout, confirm=confirm or None)
         if self._shards and batch.key is not None:
-            return Deferred.fromCoroutine(self._over_shards(batch, options, confirm))
-        return Deferred.fromCoroutine(self._batch(self._prefix, batch, options, confirm))
+            sent = Deferred.fromCoroutine(self._over_shards(batch, options, confirm))
+        else:
+            sent = Deferred.fromCoroutine(self._batch(self._prefix, batch, options, confirm))
+        return sent.addErrback(without_frames)
 
     def broadcast(
         self,
@@ -237,7 +239,8 @@ class PoolClient:
     def _again(self, attempt: Callable[[], Deferred[_T]], twice: bool) -> Deferred[_T]:
         if not self._retry:
             return attempt()
-        return Deferred.fromCoroutine(retrying(attempt, twice, self._retry_timeout, self._reactor))
+        again = retrying(attempt, twice, self._retry_timeout, self._reactor)
+        return Deferred.fromCoroutine(again).addErrback(without_frames)
 
     # Several messages
 
@@ -276,7 +279,7 @@ class PoolClient:
                 )
             except WampError as lost:
                 if lost.may_have_been_sent:
-                    unsure = Failure()
+                    unsure = Failure(lost.with_traceback(None))
                 raise
             failed: list[int] = []
             reason: PoolError | None = None
@@ -298,8 +301,8 @@ class PoolClient:
             await self._again(lambda: Deferred.fromCoroutine(attempt()), confirm)
         except CancelledError:
             raise
-        except Exception:
-            failure = Failure()
+        except Exception as error:
+            failure = Failure(error.with_traceback(None))
             for place in left:
                 entries[place] = (False, unsure) if unsure else entries[place] or (False, failure)
         return entries
