@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from .quiet_server import LONG, lose_all, pool_of
-from .test_sending import everything, fate, texts
+from .test_sending import everything, fate, kinds, texts
 
 
 @pytest.mark.parametrize("payload", [b"", b"x", b"\x00" * 8, b"y" * 125])
@@ -288,3 +288,43 @@ def test_a_server_slow_to_answer_is_not_flooded_with_pings() -> None:
     assert sent == [[0]] * 100
     assert len(server.pongs[0].asked) <= 10
     memory.close()
+
+
+def test_of_pongs_only_those_of_confirmed_sends_are_not_shown() -> None:
+    """
+    The event C{pong} shows all others: of the user's pings, of the heartbeat, of C{flush}, even of
+    one that was given up, and those that nobody asked for.
+    """
+    memory, server = pool_of(1, heartbeat_interval=10, heartbeat_timeout=5)
+    shown: list[bytes] = []
+    memory.pool.on("pong", lambda data, connection_id: shown.append(data))
+
+    def shows() -> list[int]:
+        """Return how long the data is of those that were shown since the last time."""
+        memory.advance(0.1)
+        sizes = [len(data) for data in shown]
+        shown.clear()
+        return sizes
+
+    memory.pool.send("text", confirm=True)
+    assert shows() == []
+    memory.pool.ping("mine")
+    assert shows() == [4]
+    memory.pool.send("plain")
+    memory.pool.flush()
+    assert shows() == [8]
+    memory.advance(9.8)
+    assert shows() == [8]
+    server.pongs[0].answer(b"unasked")
+    assert shows() == [7]
+    server.hold()
+    memory.pool.send("plain")
+    given_up = memory.pool.flush()
+    memory.pool.send("text", confirm=True)
+    assert shows() == []
+    assert kinds(fate(given_up)) == []
+    given_up.cancel()
+    server.release()
+    assert shows() == [8]
+    memory.close()
+    assert shows() == []

@@ -172,6 +172,8 @@ class PooledConnection(NamedElsewhere):
         """
         Send one message on just this connection, in C{on_connect} for instance.
 
+        @param mask: false leaves the frame unmasked; a server that conforms to RFC 6455 then ends
+            the connection.
         @param confirm: wait for the proof that the peer has received it.
         @return: a Deferred that fires with L{id} when the connection has taken the message, with
             C{confirm} when the peer has received it.  It fails with L{NotConnected} if this

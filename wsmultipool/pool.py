@@ -188,8 +188,8 @@ class ReconnectingPoolFactory(EventEmitter):
         @param binary: send as binary or as text, whatever the type of C{data}.
         @param compress: whether to compress it, where that was negotiated; C{None} for from
             C{compression_threshold} bytes on.
-        @param mask: false leaves the frame unmasked.  RFC 6455, section 5.1, forbids that to
-            clients, and servers that conform drop the connection.
+        @param mask: false leaves the frame unmasked, for a server known to accept that.  RFC 6455,
+            section 5.1, forbids it to clients: a server that conforms ends the connection.
         @param fin: false for a fragment of a message that goes on; needs C{key}.  The fragments of
             one key stay on one connection, which takes no other message until the one with
             C{fin=True}.
@@ -260,6 +260,7 @@ class ReconnectingPoolFactory(EventEmitter):
         """
         Send one message on every connection that is open now.
 
+        @param mask: as of L{send}: with servers that conform, false ends every connection.
         @param timeout: seconds that each of them has to take it.
         @param confirm: wait for the proof that it was received on each of them.
         @return: a Deferred that does not fail.  It fires with one entry per connection, ordered by
