@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
+from .._deadline_clock import DeadlineClock
 from .._words import counted
 from ..errors import SendTimeout
 from ..keys import PinnedKey
@@ -56,6 +57,7 @@ class RelayClients:
         self._pool = pool
         self._options = options
         self._reactor = reactor
+        self._clock = DeadlineClock(reactor)
         self._changed = changed
         self._free_keys: list[Hashable] = []
         self._resuming: dict[RelayClient, None] = {}
@@ -85,7 +87,7 @@ class RelayClients:
     def sent(self, messages: int, size: int) -> float:
         self.count["messages_from_clients"] += messages
         self.count["bytes_from_clients"] += size
-        return self._reactor.seconds()
+        return self._clock.seconds()
 
     def failed(self, client: RelayClient, messages: int, error: BaseException | None) -> None:
         self.count["failed_messages"] += messages
@@ -98,22 +100,22 @@ class RelayClients:
 
     def busy(self, client: RelayClient) -> float:
         self.under_way.add(client)
-        now = self._reactor.seconds()
+        now = self._clock.seconds()
         if self._watch is None and self._options.send_timeout is not None:
-            self._watch = self._reactor.callLater(self._options.send_timeout, self._look)
+            self._watch = self._clock.callLater(self._options.send_timeout, self._look)
         return now
 
     def _look(self) -> None:
         """Give up on what waits for too long."""
         timeout = self._options.send_timeout
         assert timeout is not None
-        now, self._watch = self._reactor.seconds(), None
+        now, self._watch = self._clock.seconds(), None
         for client in tuple(self.under_way):
             if now - client.waits_since >= timeout:
                 client.give_up(self._too_late(timeout))
         if self.under_way:
             first = min(client.waits_since for client in self.under_way)
-            self._watch = self._reactor.callLater(max(0.0, first + timeout - now), self._look)
+            self._watch = self._clock.callLater(max(0.0, first + timeout - now), self._look)
 
     def _too_late(self, timeout: float) -> Exception:
         if self._options.confirm:  # whether a connection took it is not known

@@ -19,6 +19,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from .._close_frames import CloseFrames
+from .._deadline_clock import DeadlineClock
 from ._client_frames import FIN, PONG, encode_frame
 from ._outbox import Outbox
 from ._reading_wire import ReadingWire
@@ -287,7 +288,7 @@ class RelayFactory(WebSocketServerFactory):
         random.setstate(state)
         self._door = door
         self._options = options
-        self._relay_reactor = reactor
+        self._relay_reactor = DeadlineClock(reactor)
         self._may_come = may_come
         self.webStatus = False  # a request without an upgrade is refused, with 426
         self.failByDrop = False  # the client is told what it did wrong

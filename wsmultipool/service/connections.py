@@ -16,6 +16,8 @@ from twisted.internet.interfaces import (
 )
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
+from .._deadline_clock import DeadlineClock
+
 __all__ = ["MOST_CONNECTIONS", "ServerConnections"]
 
 MOST_CONNECTIONS = 256
@@ -69,7 +71,7 @@ class ServerConnections(WrappingFactory):
             return succeed(None)
         gone: Deferred[None] = Deferred()
         self._gone = gone
-        self._impatience = self._reactor.callLater(_PATIENCE, self._abort)
+        self._impatience = DeadlineClock(self._reactor).callLater(_PATIENCE, self._abort)
         for connection in list(self.protocols):
             cast(ITCPTransport, connection).loseConnection()
         return gone

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 
+from .._deadline_clock import DeadlineClock
 from ..errors import FlushTimeout, PoolClosed, PoolError, PoolExhausted
 from ..pool import ReconnectingPoolFactory
 from .access import Exposed
@@ -317,8 +318,8 @@ class Program(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        reactor, drain = self._reactor, self._configuration.drain
-        deadline = reactor.seconds() + drain
+        clock, drain = DeadlineClock(self._reactor), self._configuration.drain
+        deadline = clock.seconds() + drain
         left = 0
         self._losses.stop()
         self.pool.off("pool:empty", self._watch_for_exhaustion)
@@ -330,8 +331,8 @@ class Program(Service):
             left += self.relay.get_stats().failed_messages - failed
         dropped = self.pool.get_stats().dropped_messages
         if drain:
-            await self._prove(max(deadline - reactor.seconds(), min(drain, _LEAST_TO_PROVE)))
-        await self.pool.close(drain=max(deadline - reactor.seconds(), 0) or None)
+            await self._prove(max(deadline - clock.seconds(), min(drain, _LEAST_TO_PROVE)))
+        await self.pool.close(drain=max(deadline - clock.seconds(), 0) or None)
         if self.web is not None:
             # Last, so that everybody can see how it goes.
             await self.web.stopService()

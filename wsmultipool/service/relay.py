@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
+from .._deadline_clock import DeadlineClock
 from ._relay_clients import RelayClients, address_label
 from ._relay_protocol import RelayFactory, RelayWire
 from .access import AccessRules, Refusal, check_exposure, exposure_of_address
@@ -69,6 +70,7 @@ class RelayService(Service):
         self._pool = pool
         self._endpoint = endpoint
         self._reactor = reactor
+        self._clock = DeadlineClock(reactor)
         self._clients = RelayClients(pool, options, reactor, self._check_waiting)
         self._access = options
         self._rules: AccessRules | None = None
@@ -288,7 +290,7 @@ class RelayService(Service):
                 timer.cancel()
             done.callback(None)
 
-        self._settle_timer = self._reactor.callLater(seconds, finish)
+        self._settle_timer = self._clock.callLater(seconds, finish)
         self._waiting = check
         check()
 

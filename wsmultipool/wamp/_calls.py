@@ -19,6 +19,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from .._deadline_clock import DeadlineClock
 from ..errors import PoolError
 from ._error_uris import from_wire
 from .errors import (
@@ -98,7 +99,7 @@ class Calls:
         answer.addBoth(self._answered, result, procedure, wanted)
         if self._timeout is not None:
             assert self._reactor is not None
-            result.addTimeout(self._timeout, self._reactor, _timed_out)
+            result.addTimeout(self._timeout, DeadlineClock(self._reactor), _timed_out)
         return result
 
     def error_of(self, entry: Mapping[str, Any]) -> PoolError:

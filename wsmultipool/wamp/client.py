@@ -13,6 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList, First
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from .._deadline_clock import DeadlineClock
 from ..errors import PoolError
 from ..messages import SendData
 from ._calls import Calls
@@ -79,7 +80,7 @@ class PoolClient:
             from twisted.internet import reactor as global_reactor
 
             reactor = IReactorTime(global_reactor)
-        self._reactor = reactor
+        self._reactor = DeadlineClock(reactor)
         self._calls = Calls(source, prefix, call_timeout, reactor)
 
     def __repr__(self) -> str:
