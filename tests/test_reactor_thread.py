@@ -72,6 +72,8 @@ VERBS: dict[str, Callable[[ReconnectingPoolFactory], object]] = {
     "resume_receiving": lambda pool: pool.resume_receiving(),
     "messages": lambda pool: pool.messages(),
     "connection_of": lambda pool: pool.connection_of("a"),
+    "add_observer": lambda pool: pool.add_observer(None),  # type: ignore[arg-type]
+    "remove_observer": lambda pool: pool.remove_observer(None),  # type: ignore[arg-type]
     "when_open": lambda pool: pool.when_open(),
     "when_ready": lambda pool: pool.when_ready(),
     "get_stats": lambda pool: pool.get_stats(),

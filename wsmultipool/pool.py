@@ -65,7 +65,7 @@ class ReconnectingPoolFactory(EventEmitter):
     @ivar name: what logs call it.
     @raise TypeError: an option is unknown, or of the wrong type.
     @raise WrongThread: the reactor runs in another thread.  All methods raise that when they are
-        called from another thread than the reactor's, except for C{on}, C{once} and C{off}.
+        called from another thread than the reactor's, except for those of L{EventEmitter}.
     @raise ValueError: a URL, or the value of an option, is not valid.
     @since: 0.1.0
     """
@@ -447,6 +447,7 @@ class ReconnectingPoolFactory(EventEmitter):
         @raise TypeError: it does not provide L{IPoolObserver}.
         @since: 0.1.0
         """
+        self._thread.check()
         self._supervisor.observers.add(observer)
 
     def remove_observer(self, observer: IPoolObserver) -> None:
@@ -455,6 +456,7 @@ class ReconnectingPoolFactory(EventEmitter):
 
         @since: 0.1.0
         """
+        self._thread.check()
         self._supervisor.observers.remove(observer)
 
     def when_open(self) -> Deferred[None]:
