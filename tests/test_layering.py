@@ -48,7 +48,9 @@ PURE = {
     *("messages", "options", "stats"),
     *(
         "service._client_frames",
+        "service._gathered",
         "service._option",
+        "service._unfinished",
         "service.endpoint_string",
         "service.access",
         "service.relay_options",

@@ -19,7 +19,8 @@ from wsmultipool.service.relay import RelayService
 from wsmultipool.service.relay_options import RelayOptions
 from wsmultipool.testing import MemoryPool
 
-from .local_client import Endpoint, LocalClient, RelayScene, masked
+from .leftovers import LoggedFailures
+from .local_client import REQUEST, Endpoint, LocalClient, RelayScene, masked
 from .support import error_of, outcome
 
 Scene = Callable[..., RelayScene]
@@ -529,13 +530,59 @@ def test_one_client_too_many_is_refused_with_503(scene: Scene, log: list[str]) -
 
 
 def test_connections_that_say_nothing_are_limited(scene: Scene) -> None:
-    """They hold no place for long, and there are never more than so many of them."""
+    """They hold no place for long, and never keep out whoever has something to say."""
     relay = scene(max_clients=1, handshake_timeout=3.0)
     silent = [relay.raw(b"") for _ in range(100)]
     assert sum(client.is_lost for client in silent) == 100 - 66
+    client = relay.connect()
+    assert client.status == 101
     relay.memory.advance(3.1)
-    assert silent[0].status == 408
+    assert [silent[0].received, silent[-1].status] == [b"", 408]
+    assert not client.is_lost
     assert all(client.is_lost for client in silent)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        *({"Host": "localhost\xff"}, {"Origin": "http://\xff"}, {"Host": "\xfflocalhost"}),
+        *({"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZ\xff=="}, {"Sec-WebSocket-Protocol": "\xff"}),
+        *({"Sec-WebSocket-Version": "\xff13"}, {"Sec-WebSocket-Extensions": "\xff"}),
+        *({"Host": "localhost\r\nHost: localhost"}, {"Host": None}, {"Host": "localhost:x"}),
+        *({"X": "\x0bOrigin: http://a"}, {"X": "\0"}, {"sec-websocket-key": "\xff"}),
+    ],
+)
+def test_a_handshake_that_is_not_as_it_should_be_is_refused(
+    scene: Scene, log: list[str], headers: dict[str, str | None], logged_failures: LoggedFailures
+) -> None:
+    """With 400, one line in the log, and no traceback: octets beyond ASCII, no Host, or two."""
+    relay = scene()
+    assert relay.connect(headers).status == 400
+    assert len([line for line in log if "400" in line]) == 1
+    assert logged_failures.flush() == []
+
+
+@pytest.mark.parametrize("host", ["[::1]evil.com", "[127.0.0.1]evil.com", "127.0.0.1%evil.com"])
+def test_a_host_that_only_looks_like_loopback_is_refused(scene: Scene, host: str) -> None:
+    """A web page may have such a name."""
+    assert scene().connect({"Host": host}).status in (400, 403)
+
+
+@pytest.mark.parametrize("line", ["GET /\xff HTTP/1.1", "GET /?\xff HTTP/1.1", "\xff / HTTP/1.1"])
+def test_a_request_line_beyond_ascii_is_refused(
+    scene: Scene, line: str, logged_failures: LoggedFailures
+) -> None:
+    """With 400, whatever else stands in the request."""
+    relay = scene()
+    head = "".join(f"{name}: {value}\r\n" for name, value in REQUEST.items())
+    assert relay.raw(f"{line}\r\n{head}\r\n".encode("latin-1")).status == 400
+    assert logged_failures.flush() == []
+
+
+def test_headers_that_nobody_reads_may_be_anything(scene: Scene) -> None:
+    """As cookies of other programs on this machine, which browsers send as well."""
+    relay = scene()
+    assert relay.connect({"Cookie": "a=\xff", "User-Agent": "\xe9"}).status == 101
 
 
 def test_an_http_request_gets_a_clear_answer(scene: Scene, log: list[str]) -> None:

@@ -19,7 +19,9 @@ from twisted.internet.testing import StringTransport
 from wsmultipool._masking import find_autobahn
 from wsmultipool.service import _client_frames as frames
 from wsmultipool.service._relay_protocol import RelayFactory
+from wsmultipool.service._unfinished import UnfinishedMessages
 from wsmultipool.service.relay_options import RelayOptions
+from wsmultipool.service.turn_share import TurnShare
 
 from .local_client import REQUEST, masked
 
@@ -110,6 +112,9 @@ class Guest:
     def overflowed(self) -> None:
         raise AssertionError
 
+    def did_not_finish(self) -> None:
+        raise AssertionError
+
     def lost(self, code: int | None, failed_by_relay: bool) -> None: ...
 
 
@@ -118,8 +123,10 @@ class Door:
     Lets everybody in.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.guest = Guest()
+        self.share = TurnShare(clock)
+        self.unfinished = UnfinishedMessages(1_000_000)
 
     def arrived(self, wire: object) -> None: ...
 
@@ -152,8 +159,8 @@ def our_wire() -> tuple[Any, Guest]:
     """
     Return a relay's wire after the handshake, and what it reports to.
     """
-    door = Door()
-    factory = RelayFactory(door, RelayOptions(max_message_size=LONGEST), Clock(), lambda: True)
+    door = Door(clock := Clock())
+    factory = RelayFactory(door, RelayOptions(max_message_size=LONGEST), clock, lambda: True)
     wire: Any = factory.buildProtocol(None)
     wire.makeConnection(Transport())  # type: ignore[no-untyped-call]
     wire.dataReceived(HANDSHAKE)

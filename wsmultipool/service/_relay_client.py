@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # RFC 6455, section 7.4.1, and the registry of close codes
 GOING_AWAY = 1001
+POLICY_VIOLATION = 1008
 TOO_BIG = 1009
 TRY_AGAIN_LATER = 1013
 
@@ -79,6 +80,7 @@ class RelayClient:
         "_confirm",
         "_house",
         "_pool",
+        "_seconds_to_finish",
         "_sent",
         "_size_under_way",
         "_window",
@@ -116,6 +118,7 @@ class RelayClient:
         self._window = options.confirm_window if options.confirm else 1
         self._window_bytes = options.confirm_window_bytes
         self._size_under_way = 0
+        self._seconds_to_finish = options.unfinished_timeout
         self._sent = 0
 
     # From the client
@@ -256,6 +259,12 @@ class RelayClient:
     def overflowed(self) -> None:
         """More has come for it than may wait."""
         self.close("too-slow", TRY_AGAIN_LATER, "too slow: more is waiting for you than may")
+
+    def did_not_finish(self) -> None:
+        """It has begun a message, and does not go on with it."""
+        seconds = self._seconds_to_finish
+        text = f"a message was begun and not finished: {seconds:g} s for each MiB of it"
+        self.close("unfinished", POLICY_VIOLATION, text)
 
     def lost(self, code: int | None, failed_by_relay: bool) -> None:
         """It is gone.  What it has sent and is under way goes on."""

@@ -10,6 +10,7 @@ reactor's.
 from __future__ import annotations
 
 import random
+import re
 from typing import TYPE_CHECKING, Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 __all__ = ["RelayFactory", "RelayWire"]
 
 _LONGEST_HEAD = 16384
+# What is looked at of a request, beside its first line.
+_READ = (b"host", b"origin", b"sec-websocket-")
+# Autobahn takes some of them for the end of a line.
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _EXPLANATIONS = {
     400: "this is not a valid WebSocket handshake (RFC 6455, section 4.2.1)",
     405: "this is a WebSocket relay: it takes GET with an upgrade, and nothing else",
@@ -97,6 +102,8 @@ class RelayWire(CloseFrames, ReadingWire, WebSocketServerProtocol):  # type: ign
         if (len(self.data) if end < 0 else end) > _LONGEST_HEAD:
             text = f"the request's head is longer than {_LONGEST_HEAD} bytes"
             self._turn_away(Refusal(431, "http", text))
+        elif end >= 0 and not _is_legible(self.data[:end]):
+            self._turn_away(Refusal(400, "http", _EXPLANATIONS[400]))
         elif end >= 0:
             # Autobahn decodes it for a log that nobody reads, and dies of a stray octet.
             head = self.data[: end + 4].decode("latin-1").encode("ascii", "replace")
@@ -180,12 +187,13 @@ class RelayWire(CloseFrames, ReadingWire, WebSocketServerProtocol):  # type: ign
         if self.state != self.STATE_OPEN:
             return
         super().sendCloseFrame(code, reasonUtf8, isReply)
+        self._let_go()
         self._set_deadline(self._options.close_timeout, self._abort)
         if not self._reading:
             # Or the client's Close frame would never be read; messages are not reported any more.
             self._reading = True
             self._consume()
-            self.transport.resumeProducing()
+            self._adjust_transport()
 
     def onCloseFrame(self, code: Any, reasonRaw: Any) -> Any:
         if not self.failedByMe and self.state == self.STATE_OPEN:
@@ -238,7 +246,9 @@ class RelayWire(CloseFrames, ReadingWire, WebSocketServerProtocol):  # type: ign
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._cancel_deadline()
-        self._unread, self._at = b"", 0
+        self._unread = self.data = b""
+        self._at = 0
+        self._let_go()
         is_connecting = self.state == self.STATE_CONNECTING
         super().connectionLost(reason)
         if self._guest is not None:
@@ -248,6 +258,10 @@ class RelayWire(CloseFrames, ReadingWire, WebSocketServerProtocol):  # type: ign
         elif is_connecting and ISSLTransport.providedBy(self.transport):
             self._look_at_tls(reason)
         self._door.left(self)
+        # They refer to this wire, which is to go at once, and not when Python looks for garbage.
+        self._guest = None
+        for name in ("is_open", "is_closed"):
+            vars(self).pop(name, None)
 
     def _look_at_tls(self, reason: Failure) -> None:
         from OpenSSL.SSL import Error
@@ -265,6 +279,15 @@ class RelayWire(CloseFrames, ReadingWire, WebSocketServerProtocol):  # type: ign
         deadline, self._deadline = self._deadline, None
         if deadline is not None and deadline.active():
             deadline.cancel()
+
+
+def _is_legible(head: bytes) -> bool:
+    """
+    Say whether there is no control character in it and, where it is looked at, nothing but ASCII.
+    """
+    first, *lines = head.split(b"\r\n")
+    read = [line for line in lines if line.lower().startswith(_READ)]
+    return b"".join([first, *read]).isascii() and not _CONTROL.search(head)
 
 
 class RelayFactory(WebSocketServerFactory):

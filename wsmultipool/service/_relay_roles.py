@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ._relay_protocol import RelayWire
+    from ._unfinished import UnfinishedMessages
     from .access import Refusal
+    from .turn_share import TurnShare
 
 
 class Guest(Protocol):
@@ -19,6 +21,9 @@ class Guest(Protocol):
 
     def receive(self, payloads: Sequence[bytes], is_binary: bool) -> int:
         """Messages arrived.  Returns how many were taken; the others come again later."""
+
+    def did_not_finish(self) -> None:
+        """A message has begun, and too little of it has come for too long."""
 
     def overflowed(self) -> None:
         """It does not read; what waited for it was dropped."""
@@ -33,7 +38,13 @@ class Guest(Protocol):
 class Door(Protocol):
     """
     Who decides about those who come.
+
+    @ivar share: what of each turn of the reactor all of them have together.
+    @ivar unfinished: what all of them have begun to send.
     """
+
+    share: TurnShare
+    unfinished: UnfinishedMessages
 
     def arrived(self, wire: RelayWire) -> None:
         """Somebody has connected."""

@@ -186,6 +186,10 @@ _RELAY = (
             "protocols": "a subprotocol that clients may ask for",
             "max_clients": "clients that may be connected",
             "max_message_size": "the largest message to accept from a client",
+            "max_unfinished_bytes": "what all clients together may have begun to send, in messages"
+            " not finished, before only the one that began first is read from",
+            "unfinished_timeout": "how long a client may take for each MiB of a message that it has"
+            " begun, before it is closed with 1008",
             "client_buffer_size": "what may wait for a client that does not read, before it is"
             " closed with 1013",
             "confirm_window": "with --confirm, messages of a client that may wait for their"

@@ -19,10 +19,12 @@ from twisted.python.failure import Failure
 from .._deadline_clock import DeadlineClock
 from ._relay_clients import RelayClients, address_label
 from ._relay_protocol import RelayFactory, RelayWire
+from ._unfinished import UnfinishedMessages
 from .access import AccessRules, Refusal, check_exposure, exposure_of_address
 from .log_level import service_logger
 from .relay_options import RelayOptions
 from .relay_stats import RelayStats
+from .turn_share import TurnShare
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort, IReactorTime
@@ -67,6 +69,8 @@ class RelayService(Service):
         if not isinstance(options, RelayOptions):
             raise TypeError(f"options must be RelayOptions, not {type(options).__name__}")
         self.options = options
+        self.share = TurnShare(reactor)
+        self.unfinished = UnfinishedMessages(options.max_unfinished_bytes)
         self._pool = pool
         self._endpoint = endpoint
         self._reactor = reactor
@@ -79,7 +83,7 @@ class RelayService(Service):
         self._not_listening: Failure | None = None
         self._stopping = False
         self._stopped: Deferred[None] | None = None
-        self._wires: set[RelayWire] = set()
+        self._wires: dict[RelayWire, None] = {}  # the oldest first
         self._waiting: Callable[[], None] | None = None
         self._settle_timer: IDelayedCall | None = None
         self._refused = Counter[str]()
@@ -184,14 +188,22 @@ class RelayService(Service):
         self._access = access
 
     def _may_come(self) -> bool:
-        most = 2 * self.options.max_clients + _MOST_AT_THE_DOOR
-        if len(self._wires) < most and not self._stopping:
+        if self._stopping:
+            self._refused["stopping"] += 1
+            return False
+        if len(self._wires) < 2 * self.options.max_clients + _MOST_AT_THE_DOOR:
             return True
-        self._refused["stopping" if self._stopping else "full"] += 1
-        return False
+        # Whoever has stood at the door for longest, and said nothing, makes room.
+        self._refused["full"] += 1
+        oldest = next((wire for wire in self._wires if not wire.was_let_in), None)
+        if oldest is None:
+            return False
+        del self._wires[oldest]
+        oldest.abort()
+        return True
 
     def arrived(self, wire: RelayWire) -> None:
-        self._wires.add(wire)
+        self._wires[wire] = None
 
     def refusal(self, headers: Mapping[str, str]) -> Refusal | None:
         if self._stopping:
@@ -221,7 +233,7 @@ class RelayService(Service):
         return self._clients.let_in(wire)
 
     def left(self, wire: RelayWire) -> None:
-        self._wires.discard(wire)
+        self._wires.pop(wire, None)
         self._check_waiting()
 
     # The end
@@ -301,6 +313,7 @@ class RelayService(Service):
     def _forget(self) -> None:
         self.abort()
         self._clients.end()
+        self.share.stop()
         if self._port is not None:
             self._port = None
             self._pool.off("message", self._clients.fanout.message)

@@ -47,6 +47,11 @@ class RelayOptions:
         pool has agreed on with upstream; with others they are let in without a subprotocol.
     @ivar max_clients: how many may be connected.
     @ivar max_message_size: the largest message from a client.
+    @ivar max_unfinished_bytes: how much all clients together may hold of messages that they have
+        begun and not finished, before only the one that began first is read from until it has
+        finished.  Of each client, 64 KiB do not count.
+    @ivar unfinished_timeout: how long a client that holds more than those may take for each further
+        MiB of its message, and for the rest, while it is read from; else it is closed with 1008.
     @ivar client_buffer_size: how much may wait for a client that does not read, beside what its
         socket has taken and 64 KiB.  One larger message may wait if nothing else does.
     @ivar confirm_window: with C{confirm}, how many messages of one client may wait for their
@@ -72,6 +77,8 @@ class RelayOptions:
     protocols: tuple[str, ...] = ()
     max_clients: int = 1000
     max_message_size: int = 16 * 1024 * 1024
+    max_unfinished_bytes: int = 128 * 1024 * 1024
+    unfinished_timeout: float = 10.0
     client_buffer_size: int = 1024 * 1024
     confirm_window: int = 256
     confirm_window_bytes: int = 1024 * 1024
@@ -100,12 +107,13 @@ class RelayOptions:
         for option in (
             "max_clients",
             "max_message_size",
+            "max_unfinished_bytes",
             "client_buffer_size",
             "confirm_window",
             "confirm_window_bytes",
         ):
             _check_size(option, getattr(self, option))
-        for option in ("handshake_timeout", "close_timeout"):
+        for option in ("unfinished_timeout", "handshake_timeout", "close_timeout"):
             _check_duration(option, getattr(self, option))
         if isinstance(self.settle_timeout, bool) or self.settle_timeout != 0:
             _check_duration("settle_timeout", self.settle_timeout)

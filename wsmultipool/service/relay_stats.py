@@ -26,7 +26,8 @@ class RelayStats:
         WebSocket handshake, or a wrong one), C{timeout}, C{stopping}.
     @ivar closed: by reason, how many went: C{client} (they wanted it, or are just gone),
         C{too-slow} (1013), C{upstream} (1013: a message could not be sent), C{too-big} (1009),
-        C{violation} (1002, 1007), C{stopping} (1001).
+        C{violation} (1002, 1007), C{unfinished} (1008: a message was begun and not finished),
+        C{stopping} (1001).
     @ivar messages_from_clients: messages that the pool has taken; with C{confirm}, that upstream
         has.
     @ivar bytes_from_clients: payload of these.
