@@ -15,6 +15,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.web.http import HTTPChannel
 from twisted.web.server import Request, Site
 
+from .._deadline_clock import DeadlineClock
 from .turn_share import TurnShare
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ class StatusSite(Site):
 
     def __init__(self, root: IResource, reactor: IReactorTime) -> None:
         super().__init__(  # type: ignore[no-untyped-call]
-            root, reactor=reactor, timeout=LONGEST_SILENCE
+            root, reactor=DeadlineClock(reactor), timeout=LONGEST_SILENCE
         )
         self.share = TurnShare(reactor)
 
