@@ -5,6 +5,7 @@ Tests for L{wsmultipool.service.config_file}.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,20 @@ def test_config_with_a_mistake(tmp_path: Path) -> None:
     assert refusal(tmp_path, "pool_size = 1\npool-size = 1") == (
         ": pool_size is given with a dash and an underscore"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[s3cret]\n[s3cret]", 'header = {s3cret = "", s3cret = ""}', "url s3cret"),
+        *('a = {"s3cret" = 1}\n[a."s3cret"]', 'url = "s3cret\\q"', "url = s3cret", 'url = "s3cret'),
+    ],
+)
+def test_what_is_no_toml_is_not_shown(tmp_path: Path, text: str) -> None:
+    """The parser repeats keys, and somebody may have put a token there: the place is enough."""
+    message = refusal(tmp_path, text)
+    assert "s3cret" not in message
+    assert re.search(r" is not TOML: .+ \(at (line \d+, column \d+|end of document)\)$", message)
 
 
 def test_config_that_is_too_much_for_the_parser(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_nothing_secret_is_shown(tmp_path: Path) -> None:
         ({"url": [URL], "min_ready": 2}, "min_ready needs http"),
         ({"url": [URL], "http": "tcp:1", "min_ready": -1}, "min_ready must be at least 0, not -1"),
         ({"url": [URL], "http": "tcp:1", "min_ready": 6}, "min_ready (6) is more than pool_size"),
-        ({"url": [URL], "header": ["Upgrade: x"]}, "headers: 'Upgrade' is part of the handshake"),
+        ({"url": [URL], "header": ["Upgrade: x"]}, "header: 'Upgrade' is part of the handshake"),
     ],
 )
 def test_mistakes_are_told_by_name(values: Values, message: str) -> None:
@@ -329,3 +329,13 @@ def test_a_router_without_a_ticket() -> None:
     everything = Configuration.of({**ROUTER, "wamp_prefix": "feed"})
     assert everything.wamp is not None
     assert "publish" not in everything.wamp
+
+
+def test_a_mistake_in_the_file_is_told_with_the_file_and_without_the_value(tmp_path: Path) -> None:
+    """A password may stand where something else should."""
+    config = tmp_path / "wsmultipool.toml"
+    config.write_text('url = "wss://h/"\nserver_name = "s3cret!"\n')
+    with pytest.raises(ConfigurationError) as raised:
+        Source({}, str(config)).read()
+    assert str(raised.value).startswith(f"config {str(config)!r}: tls server_name ")
+    assert "s3cret" not in str(raised.value)

@@ -51,6 +51,7 @@ PURE = {
         "service._gathered",
         "service._option",
         "service._unfinished",
+        "service.hidden_values",
         "service.endpoint_string",
         "service.access",
         "service.relay_options",

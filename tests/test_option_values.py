@@ -4,6 +4,8 @@ Tests for L{wsmultipool.service.option_values}.
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from wsmultipool.service.option_table import BY_NAME
@@ -73,23 +75,34 @@ def test_value_of_a_file(name: str, value: object, checked: object) -> None:
     [
         ("pool_sise", 8, "unknown option 'pool_sise': did you mean 'pool_size'?"),
         ("zebra", 8, "unknown option 'zebra'"),
-        ("pool_size", "8", "pool_size must be an integer, not '8'"),
-        ("pool_size", 8.0, "pool_size must be an integer, not 8.0"),
-        ("pool_size", True, "pool_size must be an integer, not True"),
-        ("drain", "8", "drain must be a number, not '8'"),
-        ("drain", False, "drain must be a number, not False"),
-        ("compression", 1, "compression must be true or false, not 1"),
-        ("name", 1, "name must be text, not 1"),
-        ("log_level", "loud", "log_level must be one of debug, info, warn, error, critical,"),
-        ("header", [5], "header must be text, not <int>"),
-        ("url", {"a": "secret"}, "url must be text, not <dict>"),
+        ("pool_size", "8", "pool_size must be an integer, not text"),
+        ("pool_size", 8.0, "pool_size must be an integer, not a number"),
+        ("pool_size", True, "pool_size must be an integer, not a boolean"),
+        ("drain", "8", "drain must be a number, not text"),
+        ("drain", False, "drain must be a number, not a boolean"),
+        ("compression", 1, "compression must be true or false, not an integer"),
+        ("name", 1, "name must be text, not an integer"),
+        ("log_level", "loud", "log_level must be one of debug, info, warn, error, critical"),
+        ("header", [5], "header must be text, not an integer"),
+        ("url", {"a": "secret"}, "url must be text, not a table"),
+        ("pool_size", ["secret"], "pool_size must be an integer, not a list"),
+        ("pool_size", date(2026, 12, 1), "pool_size must be an integer, not a date or a time"),
+        (
+            "overflow",
+            "drop_odlest",
+            "overflow must be one of drop_oldest, drop_newest, wait: did",
+        ),
+        ("overflow", "s3cret!", "overflow must be one of drop_oldest, drop_newest, wait"),
+        ("Bearer s3cret!", 1, "unknown option, whose name is not like one"),
+        ("a" * 41, 1, "unknown option, whose name is not like one"),
     ],
 )
 def test_value_that_the_option_does_not_take(name: str, value: object, message: str) -> None:
-    """A mistake in a file names the option and the value, unless that may be a secret."""
+    """A mistake in a file names the option, and never shows a value, which may be a secret."""
     with pytest.raises(ConfigurationError) as raised:
         typed(name, value)
     assert str(raised.value).startswith(message)
+    assert "s3cret" not in str(raised.value)
 
 
 def test_command_line_and_file_complete_each_other() -> None:
@@ -121,7 +134,28 @@ def test_malformed_header(line: str) -> None:
     assert str(raised.value) == "header_file 'f', line 3 must be 'NAME: VALUE'"
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("Bearer s3cret: x", "here: a name must be a token (letters, digits and !#$%&'*+.^_`|~-)"),
+        ("s3cret!=: x", "here: a name must be a token (letters, digits and !#$%&'*+.^_`|~-)"),
+        ("s3cret: \0", "here: its value contains a line break, or something else"),
+        (
+            "X: s3cret\xff",
+            "here: its value contains a line break, or something else than printable",
+        ),
+        ("Upgrade: s3cret", "here: 'Upgrade' is part of the handshake itself"),
+    ],
+)
+def test_a_secret_in_the_place_of_a_header(line: str, message: str) -> None:
+    """What no header can be like is told by the place where it stands, and not shown."""
+    with pytest.raises(ConfigurationError) as raised:
+        headers_of([("X-A: 1", "there"), (line, "here")])
+    assert str(raised.value).startswith(message)
+    assert "s3cret" not in str(raised.value)
+
+
 def test_a_header_is_not_given_twice() -> None:
     """Nobody has to guess which of two counts."""
-    with pytest.raises(ConfigurationError, match=r"^here: 'x-a' is given more than once$"):
+    with pytest.raises(ConfigurationError, match=r"^here: a header of this name is given before$"):
         headers_of([("X-A: 1", "there"), ("x-a: 2", "here")])

@@ -502,7 +502,7 @@ def test_bad_headers(headers: dict[str, str], message: str) -> None:
         (None, "headers must be a mapping, not NoneType"),
         ([("X", "secret")], "headers must be a mapping, not list"),
         ({"X": b"secret"}, "headers: the value of 'X' must be a str, not bytes"),
-        ({b"X": "secret"}, "headers: a name must be a str, not b'X'"),
+        ({b"X": "secret"}, "headers: a name must be a str, not bytes"),
     ],
 )
 def test_headers_of_the_wrong_kind(headers: object, message: str) -> None:

@@ -22,6 +22,7 @@ from wsmultipool._memory_transport import connect
 from wsmultipool.service import bounded_read
 from wsmultipool.service.configuration import Configuration, Source
 from wsmultipool.service.log_level import set_log_level
+from wsmultipool.service.option_table import OPTIONS, Option
 from wsmultipool.service.option_values import ConfigurationError
 from wsmultipool.service.program import CannotStart, Program
 from wsmultipool.testing import MemoryPool
@@ -284,7 +285,8 @@ def test_reloading_a_mistake_changes_nothing(tmp_path: Path, lines: list[str]) -
     program.memory.settle()
     assert program.pool.open_connections == 2
     (line,) = lines
-    assert line.startswith("error: Nothing is changed, as there is a mistake: min_uptime must be")
+    mistake = f"config {str(config)!r}: min_uptime must be"
+    assert line.startswith(f"error: Nothing is changed, as there is a mistake: {mistake}")
     stop(program)
 
 
@@ -521,3 +523,55 @@ def test_a_mistake_about_the_router_is_named(option: str, value: object, text: s
     with pytest.raises(ConfigurationError, match=text) as raised:
         InMemory(Reactor(), Source(said))
     assert "secret" not in str(raised.value)
+
+
+SECRET = "correct horse, s3cret!"
+NEEDED = {
+    "url": '["wss://memory.test/"]',
+    "listen": '"tcp:9000"',
+    "http": '"tcp:9001"',
+    "confirm": "true",
+    "compression": "true",
+    "wamp_url": '["ws://127.0.0.1:1/"]',
+    "realm": '"realm1"',
+    "wamp_prefix": '"com.example"',
+}
+# Any text is right for them, and no message shows it.
+TAKE_ANY_TEXT = {"name", "user_agent", "origin", "realm"}
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: str(option.name))
+def test_a_secret_in_the_wrong_place_is_not_shown(tmp_path: Path, option: Option) -> None:
+    """Given for whatever option, in a file: the error names option and file, and what is wanted."""
+    config = tmp_path / "wsmultipool.toml"
+    others = {name: value for name, value in NEEDED.items() if name != option.name}
+    if option.name == "wamp_ticket_file":
+        others["wamp_authid"] = '"me"'
+    value = f'["{SECRET}"]' if option.repeatable else f'"{SECRET}"'
+    lines = [f"{name} = {text}" for name, text in {**others, option.name: value}.items()]
+    config.write_text("\n".join(lines) + "\n")
+    if option.name in TAKE_ANY_TEXT:
+        Source({}, str(config)).read()
+        return
+    with pytest.raises(ConfigurationError) as raised:
+        Program(Reactor(), Source({}, str(config)))
+    message = str(raised.value)
+    assert "s3cret" not in message
+    assert "horse" not in message
+    assert message.startswith(f"config {str(config)!r}: ")
+    assert {"ca": "trust_root", "cert": "certificate", "key": "cert"}.get(
+        option.name, option.name.removeprefix("client_")
+    ) in message
+
+
+def test_a_token_in_a_header_file_is_not_shown(tmp_path: Path) -> None:
+    """The line is told, wherever in it the token stands."""
+    headers = tmp_path / "headers"
+    for line in ("Bearer s3cret: x", "Bearer s3cret", "X: s3cret\0", "X-A: 1\nx-a: s3cret"):
+        headers.write_text(line + "\n")
+        said: Any = {"url": ["ws://h/"], "header_file": [str(headers)]}
+        with pytest.raises(ConfigurationError) as raised:
+            Source(said).read()
+        message = str(raised.value)
+        assert message.startswith(f"header_file {str(headers)!r}, line {1 + line.count(chr(10))}")
+        assert "s3cret" not in message

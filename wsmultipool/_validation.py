@@ -44,6 +44,7 @@ _T = TypeVar("_T")
 
 # RFC 9110, section 5.6.2.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+TOKEN = "a token (letters, digits and !#$%&'*+.^_`|~-)"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -144,10 +145,15 @@ def check_token(option: str, value: object) -> None:
     """
     if not isinstance(value, str):
         raise TypeError(f"{option} must be a str, not {value!r}")
-    if not _TOKEN.fullmatch(value):
-        raise ValueError(
-            f"{option} must be a token (letters, digits and !#$%&'*+.^_`|~-), not {value!r}"
-        )
+    if not is_token(value):
+        raise ValueError(f"{option} must be {TOKEN}, not {value!r}")
+
+
+def is_token(text: str) -> bool:
+    """
+    Say whether a text is a token in the sense of HTTP.
+    """
+    return _TOKEN.fullmatch(text) is not None
 
 
 def check_provides(option: str, value: object, interface: InterfaceClass) -> None:

@@ -15,11 +15,13 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStream
 from ._tls_options import TLSOptions
 from ._urls import ProxyOptions
 from ._validation import (
+    TOKEN,
     check_bool,
     check_integer,
     check_provides,
     check_text,
     check_token,
+    is_token,
     repr_of_changed,
     suggesting,
 )
@@ -228,7 +230,7 @@ def check_headers(headers: object) -> dict[str, str]:
     """
     Check additional headers of a handshake.
 
-    No message shows a value: it may be a password or a token.
+    No message shows a value, nor what can't be a name: it may be a password or a token.
 
     @param headers: what the user gave as C{headers}, or what the callable that was given returned.
     @return: a copy.
@@ -241,7 +243,10 @@ def check_headers(headers: object) -> dict[str, str]:
     checked: dict[str, str] = {}
     seen = set()
     for name, value in headers.items():
-        check_token("headers: a name", name)
+        if not isinstance(name, str):
+            raise TypeError(f"headers: a name must be a str, not {_type(name)}")
+        if not is_token(name):
+            raise ValueError(f"headers: a name must be {TOKEN}")
         lower = name.lower()
         if lower in _RESERVED_HEADERS:
             raise ValueError(

@@ -45,7 +45,6 @@ class Option:
     @ivar default: its value if nothing is said; C{None} for none, or for one that C{help} tells.
     @ivar repeatable: whether it may be given several times, in a file as a list.
     @ivar choices: the words it may be, if it is a choice.
-    @ivar secret: whether its value must not be shown, or not wholly.
     @ivar live: whether another value takes effect without a restart.  Of a file, what is in it
         always does.
     @ivar within: the option without which this one means nothing: when that one takes a restart,
@@ -61,7 +60,6 @@ class Option:
     default: object = None
     repeatable: bool = False
     choices: tuple[str, ...] = ()
-    secret: bool = False
     live: bool = False
     within: str = ""
     owner: type | None = None

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Iterable, Iterator
 
 from .bounded_read import is_regular, read_bytes
 from .option_values import ConfigurationError, Values, typed
+
+_REPEATS = re.compile(r"['\"]")
 
 __all__ = ["check_regular", "digest", "exposed", "header_lines", "read_config", "read_text"]
 
@@ -46,7 +49,7 @@ def read_config(path: str) -> Values:
     try:
         tables = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # beside TOMLDecodeError, of too large numbers
-        raise ConfigurationError(f"config {path!r} is not TOML: {error}") from None
+        raise ConfigurationError(f"config {path!r} is not TOML: {_without_keys(error)}") from None
     values: Values = {}
     for name, value in tables.items():
         try:
@@ -57,6 +60,17 @@ def read_config(path: str) -> Values:
             raise ConfigurationError(f"config {path!r}: {error}") from None
         values[option.name] = checked
     return values
+
+
+def _without_keys(error: Exception) -> str:
+    """
+    Say what is wrong with TOML: the parser repeats keys, which may be tokens, and long numbers.
+    """
+    text = str(error)
+    if not _REPEATS.search(re.sub(r"'.'", "", text)):
+        return text
+    place = re.search(r"\(at (?:line \d+, column \d+|end of document)\)$", text)
+    return f"a mistake {place[0]}" if place else "a mistake"
 
 
 def header_lines(path: str) -> Iterator[tuple[str, str]]:

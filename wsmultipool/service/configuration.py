@@ -19,6 +19,7 @@ from ..options import PoolOptions, ProxyOptions, ServerURL, TLSOptions, WebSocke
 from .access import check_exposure, exposure_of_description, on_loopback_unless_told
 from .config_file import check_regular, digest, exposed, header_lines, read_config, read_text
 from .endpoint_string import tls_files_of
+from .hidden_values import HiddenValues
 from .option_table import BY_NAME, OPTIONS
 from .option_values import ConfigurationError, Values, header_of, headers_of, merged
 from .relay_options import RelayOptions
@@ -59,10 +60,15 @@ class Source:
 
         @raise ConfigurationError: there is a mistake.
         """
-        values = self.said
-        if self.config is not None:
-            values = merged(self.said, read_config(self.config), self.config)
-        return Configuration.of(values, tuple(self._warnings(values)))
+        if self.config is None:
+            return Configuration.of(self.said, tuple(self._warnings(self.said)))
+        in_file = read_config(self.config)
+        values = merged(self.said, in_file, self.config)
+        hidden = HiddenValues.of(in_file, f"config {self.config!r}")
+        try:
+            return Configuration.of(values, tuple(self._warnings(values)), hidden)
+        except ConfigurationError as error:
+            raise ConfigurationError(hidden.hide(str(error))) from None
 
     def _warnings(self, values: Values) -> Iterator[str]:
         for name in dict.fromkeys(_with_secrets(self.said)):
@@ -102,6 +108,7 @@ class Configuration:
     @ivar log_level: the least important that is logged.
     @ivar warnings: what the operator should be told.
     @ivar values: what it was made of.
+    @ivar hidden: what of it no message is to repeat.
     @ivar contents: what tells whether something else is in the files that an option names, by its
         name.
     """
@@ -121,13 +128,20 @@ class Configuration:
     warnings: tuple[str, ...] = ()
     values: Values = field(repr=False)
     contents: Mapping[str, str] = field(repr=False)
+    hidden: HiddenValues = field(default_factory=HiddenValues, repr=False, compare=False)
 
     @classmethod
-    def of(cls, values: Values, warnings: tuple[str, ...] = ()) -> Configuration:
+    def of(
+        cls,
+        values: Values,
+        warnings: tuple[str, ...] = (),
+        hidden: HiddenValues | None = None,
+    ) -> Configuration:
         """
         Check everything.
 
         @param values: by the names of the table.
+        @param hidden: what of them no message is to repeat.
         @raise ConfigurationError: there is a mistake.
         """
         # Before they are read: what changes in between counts as a change the next time.
@@ -168,6 +182,7 @@ class Configuration:
             warnings=warnings,
             values=values,
             contents=contents,
+            hidden=hidden or HiddenValues(),
         )
 
     def websocket_options(self, headers: Callable[[], Mapping[str, str]]) -> WebSocketOptions:
@@ -325,8 +340,9 @@ def _files(values: Values) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _header_lines(values: Values) -> Iterator[tuple[str, str]]:
-    for line in _several(values, "header"):
-        yield line, "header"
+    lines = _several(values, "header")
+    for number, line in enumerate(lines, 1):
+        yield line, "header" if len(lines) == 1 else f"header number {number}"
     for path in _several(values, "header_file"):
         yield from header_lines(path)
 

@@ -25,7 +25,6 @@ _UPSTREAM = (
         kind="text",
         metavar="URL",
         repeatable=True,
-        secret=True,
         help="the ws:// or wss:// server to connect to, once or several times; one with a password"
         " or a token in it belongs into a --config file, as process lists show it here",
     ),
@@ -47,7 +46,6 @@ _UPSTREAM = (
         kind="text",
         metavar="'NAME: VALUE'",
         repeatable=True,
-        secret=True,
         live=True,
         help="a header of the handshake; one that is a secret belongs into a --header-file",
     ),

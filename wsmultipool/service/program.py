@@ -103,8 +103,8 @@ class Program(Service):
     def _build(build: Any, configuration: Configuration) -> Any:
         try:
             return build(configuration)
-        except (ImportError, TypeError, ValueError) as error:
-            raise ConfigurationError(str(error)) from None
+        except (ConfigurationError, ImportError, TypeError, ValueError) as error:
+            raise ConfigurationError(configuration.hidden.hide(str(error))) from None
 
     def _build_pool(self, configuration: Configuration) -> ReconnectingPoolFactory:
         urls: Any = configuration.urls
