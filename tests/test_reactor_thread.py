@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from functools import partial
 from threading import Thread, get_ident
 from typing import Any
 
@@ -18,7 +19,7 @@ from twisted.python import threadable
 from zope.interface import directlyProvides
 
 from tests.support import outcome
-from wsmultipool import PooledConnection, ReconnectingPoolFactory, WrongThread
+from wsmultipool import PooledConnection, ReconnectingPoolFactory, WrongThread, _reactor_thread
 from wsmultipool._reactor_thread import ReactorThread
 from wsmultipool.testing import MemoryPool
 
@@ -209,6 +210,70 @@ def test_a_second_reactor_tells_its_thread_with_its_first_turn(
         thread.check()
 
 
+class AskedReactor(Reactor):
+    """
+    One that takes calls from threads.
+
+    @ivar asked: those that it has not made yet.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(running=True)
+        self.asked: list[Callable[[], object]] = []
+
+    def callFromThread(self, function: Callable[..., object], *args: object) -> None:
+        self.asked.append(partial(function, *args))
+
+
+class PromptReactor(AskedReactor):
+    """
+    One that makes them at once.
+    """
+
+    def callFromThread(self, function: Callable[..., object], *args: object) -> None:
+        function(*args)
+
+
+def of_another_thread(reactor: Reactor) -> ReactorThread:
+    """
+    Return what knows that the reactor runs in another thread than this.
+    """
+    thread = ReactorThread(reactor)
+    elsewhere(thread.enter)
+    return thread
+
+
+def test_the_reactor_is_asked_in_its_own_thread() -> None:
+    """What another thread wants to know is found out there, and comes back, be it an error."""
+    thread = of_another_thread(PromptReactor())
+    assert thread.ask(lambda: 42) == 42
+    with pytest.raises(ZeroDivisionError):
+        thread.ask(lambda: 1 // 0)
+    thread.enter()
+    assert thread.ask(lambda: 43) == 43
+
+
+def test_who_asks_a_reactor_that_stops_does_not_wait_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it has not got to when it stops is looked at without it: nothing changes any more."""
+    monkeypatch.setattr(_reactor_thread, "_PATIENCE", 0)
+    reactor = AskedReactor()
+    thread = of_another_thread(reactor)
+
+    class Running:
+        looks = iter([True, True, False])
+
+        def __get__(self, *_: object) -> bool:
+            return next(self.looks)
+
+        def __set__(self, *_: object) -> None: ...
+
+    monkeypatch.setattr(AskedReactor, "running", Running(), raising=False)
+    assert thread.ask(lambda: 42) == 42
+    assert len(reactor.asked) == 1
+
+
 def run(program: str) -> list[str]:
     """
     Run a program in a process of its own; return the lines it prints.
@@ -227,7 +292,7 @@ def run(program: str) -> list[str]:
 def test_a_program_whose_reactor_has_a_thread_of_its_own() -> None:
     """
     Building a pool, and sending, is refused in the main thread, and done when the reactor is asked
-    for it, also while the reactor has nothing else to do.
+    for it, also while the reactor has nothing else to do.  The statistics can be had in any thread.
     """
     assert run(
         """
@@ -253,13 +318,14 @@ def test_a_program_whose_reactor_has_a_thread_of_its_own() -> None:
             except WrongThread:
                 print("refused")
         sent = call(reactor, lambda: [pool.send("x")])[0]
-        print(call(reactor, pool.get_stats).queued_messages)
+        print(pool.get_stats().queued_messages)
         sent.addErrback(lambda failure: print(failure.type.__name__))
         call(reactor, pool.close)
         reactor.callFromThread(reactor.stop)
         thread.join()
+        print(pool.get_stats().queued_messages)
         """
-    ) == ["refused", "refused", "refused", "1", "PoolClosed"]
+    ) == ["refused", "refused", "refused", "1", "PoolClosed", "0"]
 
 
 def test_a_pool_that_is_built_before_its_reactor_runs_elsewhere() -> None:

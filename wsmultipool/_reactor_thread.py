@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from threading import get_ident
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python import threadable
@@ -20,6 +21,11 @@ from .errors import WrongThread
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorCore, IReactorTime
+
+_T = TypeVar("_T")
+
+# Seconds after which a thread that waits for the reactor looks whether it has stopped.
+_PATIENCE = 0.1
 
 
 class ReactorThread:
@@ -58,6 +64,26 @@ class ReactorThread:
         if self.ident is not None and self.ident != get_ident():
             raise WrongThread()
 
+    def ask(self, function: Callable[[], _T]) -> _T:
+        """
+        Return what C{function} returns, called in that thread.  Another one waits for it, until the
+        reactor gets to it or has stopped.
+
+        @raise WrongThread: this is another thread than a clock's, which nothing can be asked of.
+        """
+        if self.ident is None or self.ident == get_ident():
+            return function()
+        if not IReactorFromThreads.providedBy(self._reactor):
+            raise WrongThread()
+        core = cast("IReactorCore", self._reactor)
+        answer: Future[_T] = Future()
+        self._reactor.callFromThread(_answer, answer, function)
+        while core.running:
+            with suppress(TimeoutError):
+                return answer.result(_PATIENCE)
+        # What a reactor has not got to when it stops, it never does.  Nothing changes any more.
+        return function()
+
     def call(self, function: Callable[[], None]) -> None:
         """
         Have C{function} called in it, in a turn of its own.  This may be called in any thread, at
@@ -68,3 +94,10 @@ class ReactorThread:
             return
         with suppress(RuntimeError):  # asyncio's loop is closed: there are no turns any more
             self._reactor.callFromThread(function)
+
+
+def _answer(answer: Future[_T], function: Callable[[], _T]) -> None:
+    try:
+        answer.set_result(function())
+    except Exception as error:
+        answer.set_exception(error)

@@ -65,7 +65,8 @@ class ReconnectingPoolFactory(EventEmitter):
     @ivar name: what logs call it.
     @raise TypeError: an option is unknown, or of the wrong type.
     @raise WrongThread: the reactor runs in another thread.  All methods raise that when they are
-        called from another thread than the reactor's, except for those of L{EventEmitter}.
+        called from another thread than the reactor's, except for L{get_stats} and those of
+        L{EventEmitter}.
     @raise ValueError: a URL, or the value of an option, is not valid.
     @since: 0.1.0
     """
@@ -434,11 +435,14 @@ class ReconnectingPoolFactory(EventEmitter):
 
     def get_stats(self) -> PoolStats:
         """
+        Look at the pool.  Any thread may do so: another one than the reactor's waits until the
+        reactor gets to it, or has stopped.
+
         @return: a snapshot.
+        @raise WrongThread: the pool runs on a clock, and this is not the thread that built it.
         @since: 0.1.0
         """
-        self._thread.check()
-        return self._supervisor.stats()
+        return self._thread.ask(self._supervisor.stats)
 
     def add_observer(self, observer: IPoolObserver) -> None:
         """
