@@ -373,3 +373,12 @@ def test_mistakes_of_the_caller_are_not_of_this_tree() -> None:
     """TypeError and ValueError are never mistaken for trouble at run time."""
     classes = [getattr(errors, name) for name in errors.__all__]
     assert not any(issubclass(each, (TypeError, ValueError)) for each in classes)
+
+
+@pytest.mark.parametrize(
+    ("code", "orderly"),
+    [(1000, True), (1001, True), (1005, True), (1012, True), (1008, False), (4001, False)],
+)
+def test_a_close_in_good_order_is_told_from_trouble(code: int, orderly: bool) -> None:
+    """A server that ends or restarts is no reason to worry; one that says what is wrong is."""
+    assert ConnectionClosed(code).orderly is orderly
