@@ -172,3 +172,20 @@ def test_a_reactor_with_a_time_of_its_own_is_not_watched() -> None:
     assert watch.steady() == 3
     watch.add(Call())
     watch.discard(Call())
+
+
+def test_a_deadline_that_is_set_while_another_one_is_being_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python may look for garbage at any moment, and what is told of that has a deadline, too."""
+    monkeypatch.setattr(threading.Thread, "start", lambda _: None)
+    garbage = [Call()]
+
+    def wall() -> float:
+        if garbage:
+            watch.add(garbage.pop())
+        return 1000.0
+
+    watch = TimeWatch(Reactor(), wall)
+    watch.add(Call())
+    assert garbage == []

@@ -5,6 +5,7 @@ Tests for L{wsmultipool._unheard}: failures that nobody looks at are one line, a
 from __future__ import annotations
 
 import gc
+from threading import Thread, get_ident
 from typing import Any
 
 import pytest
@@ -244,4 +245,28 @@ def test_a_silenced_pool_is_silent() -> None:
     assert isinstance(error_of(memory.pool.send(b"x" * 11)), BufferFull)
     memory.pool.send(b"x" * 11)
     memory.settle()
+    memory.close()
+
+
+def test_what_another_thread_finds_to_be_garbage_is_told_in_the_pools(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python looks for it in whichever thread it likes, and no other may touch a reactor."""
+    memory, logger = without_server(message_queue_size=0)
+    threads: list[int] = []
+    folded = memory.pool._supervisor.journal.folded
+    tell = folded.tell
+
+    def noted(*args: Any, **options: Any) -> None:
+        threads.append(get_ident())
+        tell(*args, **options)
+
+    monkeypatch.setattr(folded, "tell", noted)
+    kept = [memory.pool.send("x") for _ in range(3)]
+    collector = Thread(target=kept.clear)
+    collector.start()
+    collector.join()
+    memory.settle()
+    assert threads == [get_ident()] * 3
+    assert [line.rpartition("(")[2] for line in told(logger)] == ["3 times)"]
     memory.close()

@@ -57,11 +57,16 @@ class ReactorThread:
         """Take note of the thread: the reactor has called this."""
         self.ident = get_ident()
 
+    @property
+    def is_current(self) -> bool:
+        """Whether this is it, for all that is known."""
+        return self.ident is None or self.ident == get_ident()
+
     def check(self) -> None:
         """
         @raise WrongThread: this is another thread.
         """
-        if self.ident is not None and self.ident != get_ident():
+        if not self.is_current:
             raise WrongThread()
 
     def ask(self, function: Callable[[], _T]) -> _T:
@@ -71,7 +76,7 @@ class ReactorThread:
 
         @raise WrongThread: this is another thread than a clock's, which nothing can be asked of.
         """
-        if self.ident is None or self.ident == get_ident():
+        if self.is_current:
             return function()
         if not IReactorFromThreads.providedBy(self._reactor):
             raise WrongThread()

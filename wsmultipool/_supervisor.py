@@ -71,7 +71,7 @@ class Supervisor:
         self.end_of_turn = EndOfTurn(reactor)
         self.clock = DeadlineClock(reactor, lambda: self.end_of_turn.readings)
         self.journal = Journal(self.clock, logger, name, fleet)
-        self.unheard = UnheardFailures(self.journal.folded)
+        self.unheard = UnheardFailures(self.journal.folded, thread)
         self.dispatch = Dispatch(
             options.balancer or RoundRobin(),
             options.max_deliveries,

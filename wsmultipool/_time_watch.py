@@ -67,7 +67,8 @@ class TimeWatch:
         self._wall = wall
         self._reactor = ref(reactor)  # it is the key by which this object is found
         self._waiting: set[Waiting] = set()
-        self._lock = threading.Lock()
+        # Python may look for garbage while it is held; what is told of that has a deadline, too.
+        self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
         self._offset = 0.0
 

@@ -8,6 +8,7 @@ overflows; here they are counted, and told together.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.defer import DebugInfo, Deferred
@@ -16,6 +17,7 @@ from .errors import PoolError
 
 if TYPE_CHECKING:
     from ._folding import FoldedLog
+    from ._reactor_thread import ReactorThread
 
 _T = TypeVar("_T")
 
@@ -25,10 +27,12 @@ class UnheardFailures:
     Counts the Deferreds of one pool that have failed and are gone, and which nobody has looked at.
 
     @param log: tells of them.
+    @param thread: that of the pool: Python may look for garbage in any.
     """
 
-    def __init__(self, log: FoldedLog) -> None:
+    def __init__(self, log: FoldedLog, thread: ReactorThread) -> None:
         self._log = log
+        self._thread = thread
 
     def watch(self, deferred: Deferred[_T], what: str) -> Deferred[_T]:
         """
@@ -52,7 +56,10 @@ class UnheardFailures:
         return failed
 
     def count(self, what: str, error: PoolError) -> None:
-        """Nobody has looked at this one."""
+        """Nobody has looked at this one.  Called in any thread."""
+        if not self._thread.is_current:
+            self._thread.call(partial(self.count, what, error))
+            return
         text = f"a {what} has failed, and nobody waits for its Deferred: {error}"
         self._log.tell("error", text, kind=(what, type(error)), together=True)
 
