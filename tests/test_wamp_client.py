@@ -492,7 +492,8 @@ def test_a_failed_call_does_not_keep_its_messages(retry: bool) -> None:
     failures = [each for each in [*kept, *entries] if isinstance(each, Failure)]
     assert (len(kept), len(failures)) == (14, 18)
     for failure in failures:
-        assert failure.getTracebackObject() is None
+        assert failure.value is not None
+        assert failure.value.__traceback__ is None
     scene.close()
     del scene
     gc.collect()

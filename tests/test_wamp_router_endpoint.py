@@ -10,7 +10,7 @@ import pytest
 import txaio
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
@@ -18,6 +18,8 @@ from wsmultipool.options import ServerURL
 from wsmultipool.testing import MemoryPool
 from wsmultipool.wamp import pool_component
 from wsmultipool.wamp._router_endpoint import RouterEndpoint
+
+from .resolving_reactor import ResolvingReactor
 
 
 class Silent:
@@ -29,13 +31,13 @@ class Silent:
         receiver.resolutionBegan(None)
 
 
-def connect(url: str, *, silent: bool = False) -> tuple[MemoryReactorClock, list[Any]]:
+def connect(url: str, *, silent: bool = False) -> tuple[ResolvingReactor, list[Any]]:
     """
     Begin to connect to a router; return the reactor, and what becomes of it.
     """
-    reactor = MemoryReactorClock()
+    reactor = ResolvingReactor()
     if silent:
-        reactor.installNameResolver(Silent())  # type: ignore[arg-type]
+        reactor.installNameResolver(Silent())
     endpoint = RouterEndpoint(ServerURL.parse(url))
     assert verifyObject(IStreamClientEndpoint, endpoint)
     endpoint.run_on(reactor)
@@ -44,7 +46,7 @@ def connect(url: str, *, silent: bool = False) -> tuple[MemoryReactorClock, list
     return reactor, outcome
 
 
-def accept(reactor: MemoryReactorClock) -> StringTransport:
+def accept(reactor: ResolvingReactor) -> StringTransport:
     """
     The router takes the connection.
     """
@@ -90,7 +92,7 @@ def test_a_component_connects_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = MemoryPool(pool_size=1, logger=False)
     given: dict[str, Any] = {"realm": "realm1", "prefix": "com.example"}
     component = pool_component(memory.pool, "ws://router.example:8080/ws", **given)
-    reactor = MemoryReactorClock()
+    reactor = ResolvingReactor()
     monkeypatch.setattr(cast(Any, txaio).config, "loop", reactor)
     ended: list[object] = []
     component.start(reactor).addBoth(ended.append)

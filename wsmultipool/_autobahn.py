@@ -357,7 +357,7 @@ class PoolProtocol(ReceivingProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost_reason = reason
-        if is_of_tls(reason.value):  # a client's certificate is refused only after its handshake
+        if is_of_tls(reason.value):  # which may refuse a certificate only after the handshake
             self.stage = TLS
         self._end_rejection()
         super().connectionLost(reason)
