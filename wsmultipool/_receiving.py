@@ -194,6 +194,7 @@ class ReceivingProtocol(ParsingProtocol):
     def _forget_unread(self) -> None:
         self._unread, self._at, self._partial = b"", 0, None
         self._arrived.clear()
+        self.message_data = None  # Autobahn's, of a message in fragments
 
     def _guarded(self, consume: Callable[[], None]) -> None:
         """
