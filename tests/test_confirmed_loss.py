@@ -107,23 +107,43 @@ def test_a_copy_with_a_key_waits_for_a_peer_that_may_still_read() -> None:
     memory.close()
 
 
-def test_a_copy_with_a_key_goes_at_once_when_the_peer_has_answered() -> None:
+def test_a_copy_with_a_key_waits_when_both_sides_close_at_once() -> None:
     """
-    This side began to close, and the peer's Close frame came after all that it has read.
+    The peer's Close frame comes after ours and does not answer it: it has crossed it, and the peer
+    has yet to read what was written before.
     """
     connections: list[PooledConnection] = []
     memory, server = pool_of(2, close_timeout=7, on_connect=connections.append)
     home = memory.result(memory.pool.send("first", key="k"))
-    peer = server.peers[home]
-    server.pongs[home].hold()
+    peer, other = server.peers[home], server.peers[1 - home]
+    peer.stop_reading()
     sent = fate(memory.pool.send("second", key="k", confirm=True))
     memory.settle()
-    peer.drops_tcp = False
+    connections[home].close()
+    peer.close(1001)
+    memory.settle()
+    later = fate(memory.pool.send("third", key="k"))
+    memory.advance(6)
+    assert (sent, later, texts(other)) == ([], [], [])
+    peer.drop()
+    memory.settle()
+    assert (sent, later) == ([1 - home], [1 - home])
+    assert texts(other) == ["second", "third"]
+    memory.close()
+
+
+def test_a_key_moves_at_once_when_its_peer_has_proven_to_have_read_everything() -> None:
+    """
+    Then nothing is left that could be overtaken, and TCP's end need not be waited for.
+    """
+    connections: list[PooledConnection] = []
+    memory, server = pool_of(2, close_timeout=7, on_connect=connections.append)
+    home = memory.result(memory.pool.send("first", key="k", confirm=True))
+    server.peers[home].drops_tcp = False
     connections[home].close()
     memory.settle()
-    assert peer.connected
-    assert sent == [1 - home]
-    assert [data for data, _ in server.peers[1 - home].received] == [b"second"]
+    assert server.peers[home].connected
+    assert memory.result(memory.pool.send("second", key="k")) == 1 - home
     memory.close()
 
 

@@ -227,8 +227,8 @@ class Dispatch:
 
     def gone(self, connection: PooledConnection) -> None:
         """
-        A connection that has left has no transport any more, or its peer has read to the end: what
-        it had written can't arrive after what others write.
+        A connection that has left has no transport any more, or its peer has proven to have read
+        everything: what it had written can't arrive after what others write.
         """
         leaving = self._leaving.pop(connection, None)
         if leaving is not None:

@@ -364,11 +364,7 @@ class Lifecycle:
 
     def wire_closed(self, error: Exception | None, code: int, reason: str) -> None:
         """Both Close frames were exchanged."""
-        cause = self._cause(error, code, reason)
-        if self._closing_with is None:
-            self._connection.no_pong_will_come(cause)
-        else:  # the peer has answered, so it has read all that was written
-            self._connection.is_gone(cause)
+        self._connection.no_pong_will_come(self._cause(error, code, reason))
 
     def wire_lost(self, error: Exception | None, code: int, reason: str) -> None:
         """The transport is gone."""

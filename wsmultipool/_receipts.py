@@ -72,13 +72,19 @@ class Receipts:
         self._owner.dispatch.unconfirmed.give_back(unwritten)
 
     def no_pong_will_come(self, error: Exception) -> None:
-        """The WebSocket is closed, though the peer may still read what was written."""
+        """
+        The WebSocket is closed.  Only a pong proves that the peer has read what was written: its
+        Close frame need not answer ours, even if it came after that; the two may have crossed.
+        """
+        has_read_all = self.proof.proven == self.proof.taken
         unknown = self.proof.unknown
         unconfirmed = self.proof.give_up()
         self.proof = ProofOfReceipt(self._owner.dispatch.unconfirmed)
         # First, as who waits for a pong will want to know what has become of the messages.
         self._owner.dispatch.unproven(unconfirmed, unknown, error)
         self.pings.fail_all(error)
+        if has_read_all:
+            self._owner.dispatch.gone(self._connection)
 
     def is_gone(self, error: Exception) -> None:
         """There is no WebSocket any more."""
